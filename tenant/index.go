@@ -1,0 +1,176 @@
+package tenant
+
+import (
+	"hash/maphash"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+)
+
+// index finds tenants by one kind of key. Readers take no lock: the index is
+// cut into shards, a shard never changes once it is published, and a change
+// replaces one shard of a few hundred pointers.
+//
+// A shard is a hash table with open addressing whose slots hold the tenant and
+// seven bits of the hash, but not the key: for a million tenants that is a
+// third of what a Go map takes.
+type index struct {
+	seed   maphash.Seed // random: slugs are chosen by people who may wish us ill
+	key    func(*Tenant) Key
+	shards [shardCount]atomic.Pointer[shard]
+}
+
+const (
+	shardBits  = 11
+	shardCount = 1 << shardBits
+	groupSize  = 8
+)
+
+type shard struct {
+	groups []group
+	used   int
+}
+
+// group is eight slots. Byte i of tags is zero when slot i is free, and else
+// the tag of its key, so that one comparison tells which slots are worth a
+// look: looking at a tenant is what costs, it is a miss of the cache.
+type group struct {
+	tags  uint64
+	slots [groupSize]*Tenant
+}
+
+func newIndex(key func(*Tenant) Key) *index { return &index{seed: maphash.MakeSeed(), key: key} }
+
+// hash spreads k over 64 bits: the upper ones choose the shard, the middle
+// ones are the tag, the lower ones choose the group.
+func (x *index) hash(k Key) uint64 {
+	switch {
+	case !k.id.IsZero():
+		return maphash.Bytes(x.seed, k.id[:])
+	case k.slug != "":
+		return maphash.String(x.seed, k.slug)
+	}
+	h := uint64(k.number) * 0x9e3779b97f4a7c15 //nolint:gosec // G115: any 64 bits will do
+	h = (h ^ h>>32) * 0xd6e8feb86659fd93
+	return h ^ h>>32
+}
+
+func (x *index) shard(h uint64) *atomic.Pointer[shard] { return &x.shards[h>>(64-shardBits)] }
+
+// Bytes of one value, for arithmetic on eight tags at once.
+const (
+	lowBits  = 0x0101010101010101
+	highBits = 0x8080808080808080
+)
+
+func tag(h uint64) uint64 { return 0x80 | h>>32&0x7f }
+
+// zeros marks the bytes of x that are zero by their high bits. Above one that
+// is, it may mark others: whoever asks looks again.
+func zeros(x uint64) uint64 { return (x - lowBits) &^ x & highBits }
+
+// find returns the tenant of key k, nil if there is none.
+func (x *index) find(k Key) *Tenant {
+	h := x.hash(k)
+	if s := x.shard(h).Load(); s != nil {
+		g, i := s.place(h, k)
+		return s.groups[g].slots[i]
+	}
+	return nil
+}
+
+// place returns where k is, or the free slot where it would be.
+func (s *shard) place(h uint64, k Key) (g, i int) {
+	// A multiplication instead of a mask: the number of groups is no power of
+	// two, so that shards can grow in steps smaller than doubling.
+	g = int(uint64(uint32(h)) * uint64(len(s.groups)) >> 32) //nolint:gosec // G115: cut on purpose, below a length
+	for {
+		tags := s.groups[g].tags
+		for match := zeros(tags ^ lowBits*tag(h)); match != 0; match &= match - 1 {
+			i = bits.TrailingZeros64(match) / 8
+			if t := s.groups[g].slots[i]; t != nil && k.names(t) {
+				return g, i
+			}
+		}
+		if free := ^tags & highBits; free != 0 { // tags in use have the high bit
+			return g, bits.TrailingZeros64(free) / 8
+		}
+		if g++; g == len(s.groups) {
+			g = 0
+		}
+	}
+}
+
+// put sets the tenant of t's key. Unless the index is private to the caller,
+// what readers hold is left as it is.
+func (x *index) put(t *Tenant, private bool) {
+	k := x.key(t)
+	h := x.hash(k)
+	at := x.shard(h)
+	s := at.Load()
+	switch {
+	case s == nil:
+		s = &shard{groups: make([]group, 1)}
+	case s.used+1 > len(s.groups)*groupSize*7/8:
+		s = x.rebuild(s, grown(len(s.groups), private), nil)
+	case !private:
+		s = &shard{groups: slices.Clone(s.groups), used: s.used}
+	}
+	s.set(h, k, t)
+	at.Store(s)
+}
+
+// grown returns the next size of a shard. While loading, when every tenant is
+// an insertion, time counts more than room.
+func grown(groups int, loading bool) int {
+	if loading {
+		return 2 * groups
+	}
+	return groups + groups/4 + 1
+}
+
+func (s *shard) set(h uint64, k Key, t *Tenant) {
+	g, i := s.place(h, k)
+	if s.groups[g].slots[i] == nil {
+		s.groups[g].tags |= tag(h) << (8 * i)
+		s.used++
+	}
+	s.groups[g].slots[i] = t
+}
+
+// remove forgets t, if it is still t that its key leads to.
+func (x *index) remove(t *Tenant) {
+	k := x.key(t)
+	h := x.hash(k)
+	at := x.shard(h)
+	s := at.Load()
+	if s == nil {
+		return
+	}
+	if g, i := s.place(h, k); s.groups[g].slots[i] == t {
+		at.Store(x.rebuild(s, len(s.groups), t))
+	}
+}
+
+// rebuild returns a shard of so many groups with all of s except one.
+func (x *index) rebuild(s *shard, groups int, except *Tenant) *shard {
+	fresh := &shard{groups: make([]group, groups)}
+	for t := range s.all {
+		if t != except {
+			k := x.key(t)
+			fresh.set(x.hash(k), k, t)
+		}
+	}
+	return fresh
+}
+
+// all yields the tenants of s, in no order.
+func (s *shard) all(yield func(*Tenant) bool) {
+	for g := range s.groups {
+		for _, t := range s.groups[g].slots {
+			if t != nil && !yield(t) {
+				return
+			}
+		}
+	}
+}
