@@ -1,0 +1,160 @@
+package httptenant_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/httptenant"
+)
+
+// A registry is what tests stand in for.
+var _ httptenant.Lookup = (*tenant.Registry)(nil)
+
+// catalog is a look-up in memory, of tenants of every status, named after it.
+type catalog struct {
+	tenants []tenant.Tenant
+	err     error // returned instead of any tenant
+}
+
+func newCatalog() *catalog {
+	c := &catalog{}
+	at := time.UnixMilli(1_700_000_000_000)
+	for i, of := range []struct {
+		slug   string
+		status tenant.Status
+		reason string
+	}{
+		{"acme", tenant.Active, ""},
+		{"globex", tenant.Active, ""},
+		{"pending", tenant.Pending, ""},
+		{"unpaid", tenant.Suspended, tenant.ReasonPayment},
+		{"suspended", tenant.Suspended, "abuse"},
+		{"maintenance", tenant.Maintenance, "move"},
+		{"archived", tenant.Archived, ""},
+		{"deleting", tenant.Deleting, ""},
+		{"deleted", tenant.Deleted, ""},
+	} {
+		c.tenants = append(c.tenants, tenant.Tenant{
+			ID: tenant.NewID(at), Number: int64(i + 1), Slug: of.slug, Status: of.status, Reason: of.reason,
+		})
+	}
+	return c
+}
+
+// Lookup implements httptenant.Lookup.
+func (c *catalog) Lookup(_ context.Context, key tenant.Key) (tenant.Tenant, error) {
+	if c.err != nil {
+		return tenant.Tenant{}, c.err
+	}
+	for i := range c.tenants {
+		if key.Matches(c.tenants[i]) {
+			return c.tenants[i], nil
+		}
+	}
+	return tenant.Tenant{}, tenant.ErrNotFound
+}
+
+// id returns the ID of a tenant that is there.
+func (c *catalog) id(slug string) tenant.ID {
+	i := slices.IndexFunc(c.tenants, func(t tenant.Tenant) bool { return t.Slug == slug })
+	return c.tenants[i].ID
+}
+
+// whoami answers with the tenant and the path that it sees.
+func whoami(w http.ResponseWriter, r *http.Request) {
+	t, err := tenant.FromContext(r.Context())
+	if err != nil {
+		fmt.Fprintf(w, "nobody %s", r.URL.Path)
+		return
+	}
+	fmt.Fprintf(w, "%s %s", t.Slug, r.URL.Path)
+}
+
+// tokenClaim reads a claim as if "token <name>" had been verified.
+func tokenClaim(r *http.Request) (string, error) {
+	var name string
+	if _, err := fmt.Sscanf(r.Header.Get("Authorization"), "token %s", &name); err != nil {
+		return "", nil //nolint:nilerr // no token, which is no error
+	}
+	if name == "forged" {
+		return "", errors.New("signature is invalid")
+	}
+	return name, nil
+}
+
+// newEdge returns an Edge, or fails the test.
+func newEdge(t *testing.T, tenants httptenant.Lookup, resolver httptenant.Resolver, opts *httptenant.Options) *httptenant.Edge {
+	t.Helper()
+	if opts == nil {
+		opts = &httptenant.Options{}
+	}
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	e, err := httptenant.New(tenants, resolver, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// get sends a request for target through h, changed by each of change.
+func get(h http.Handler, target string, change ...func(*http.Request)) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodGet, target, nil)
+	for _, f := range change {
+		f(r)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+func with(name, value string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Add(name, value) }
+}
+
+func from(peer string) func(*http.Request) {
+	return func(r *http.Request) { r.RemoteAddr = peer }
+}
+
+// want fails the test unless w has the status and the body.
+func want(t *testing.T, w *httptest.ResponseRecorder, status int, body string) {
+	t.Helper()
+	if w.Code != status || body != "" && w.Body.String() != body {
+		t.Errorf("got %d %q, want %d %q", w.Code, w.Body, status, body)
+	}
+}
+
+// logs is a buffer that goroutines may share.
+type logs struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logs) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func (l *logs) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+var testKey = bytes.Repeat([]byte("k"), 32) //nolint:gochecknoglobals // a constant, if Go had them
