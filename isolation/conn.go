@@ -1,0 +1,163 @@
+package isolation
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// conn is one connection to a data server and what is known of its session. It
+// belongs to one lease at a time.
+type conn struct {
+	pgx   *pgx.Conn
+	pg    *pgconn.PgConn
+	types *pgtype.Map
+	mode  pgx.QueryExecMode
+	stmts *statements
+	args  pgx.ExtendedQueryBuilder
+	enter *entry // how the gate is passed; nil for the system's connections
+
+	bound   int64 // the tenant the session is bound to: 0 nobody, -1 unknown
+	epoch   int64
+	timeout int32         // the session's statement timeout in ms, -1 unknown
+	skew    time.Duration // how far the server's clock is ahead of ours
+	tainted bool          // the session may hold something its next user must not see
+}
+
+// unknown is the state of a session that has to be set again.
+const unknown = -1
+
+// dialer makes the connections of one role to one database.
+type dialer struct {
+	config    *pgx.ConnConfig
+	mode      pgx.QueryExecMode
+	capacity  int
+	pooled    bool
+	keys      *keyring // nil for the system's connections
+	configure func(context.Context, *pgx.Conn) error
+	clock     func() time.Time
+}
+
+// dial makes a connection and, unless it is the system's, its secret.
+func (d *dialer) dial(ctx context.Context) (*conn, error) {
+	c, key, err := d.try(ctx)
+	if errors.Is(err, errUnknownKey) && d.keys.refused(key) {
+		c, _, err = d.try(ctx) // the keys have been rotated since we read them
+	}
+	return c, err
+}
+
+func (d *dialer) try(ctx context.Context) (*conn, Key, error) {
+	var key Key
+	if d.keys != nil {
+		var err error
+		if key, err = d.keys.current(ctx); err != nil {
+			return nil, key, err
+		}
+	}
+	raw, err := pgx.ConnectConfig(ctx, d.config.Copy())
+	if err != nil {
+		return nil, key, fmt.Errorf("isolation: %w", err)
+	}
+	c := &conn{
+		pgx: raw, pg: raw.PgConn(), types: raw.TypeMap(), mode: d.mode,
+		stmts: newStatements(d.capacity), timeout: unknown,
+	}
+	if d.configure != nil {
+		if err := d.configure(ctx, raw); err != nil {
+			c.close()
+			return nil, key, fmt.Errorf("isolation: Options.Configure: %w", err)
+		}
+	}
+	if d.keys == nil {
+		return c, key, nil
+	}
+	c.enter = &entry{pooled: d.pooled, key: key, clock: d.clock}
+	if err := c.open(ctx); err != nil {
+		c.close()
+		return nil, key, gateError(err)
+	}
+	return c, key, nil
+}
+
+// open gives the session its secret, and learns how far the clocks are apart.
+// A pooled connection has no session to speak of: only the clocks are read.
+func (c *conn) open(ctx context.Context) error {
+	before := c.enter.clock()
+	p := c.pg.StartPipeline(ctx)
+	if c.enter.pooled {
+		p.SendQueryParams(`SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())`, nil, nil, nil, binaryFormats())
+	} else {
+		c.enter.sendOpen(p, c.pg.PID())
+	}
+	if err := p.Sync(); err != nil {
+		return err
+	}
+	seconds, err := readFloat(p)
+	if closeErr := p.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	after := c.enter.clock()
+	server := time.UnixMicro(int64(seconds * 1e6))
+	c.skew = server.Sub(before.Add(after.Sub(before) / 2))
+	c.enter.skew = c.skew
+	c.bound = 0
+	return nil
+}
+
+// alive reports whether the server is still there, asking it only when the
+// connection has been idle for a while: most that die do so unnoticed.
+func (c *conn) alive(ctx context.Context, idle time.Duration) bool {
+	if c.pg.IsClosed() {
+		return false
+	}
+	if idle < time.Second {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return c.pg.Ping(ctx) == nil
+}
+
+// clean reports whether the connection may serve somebody else.
+func (c *conn) clean() bool {
+	return !c.tainted && !c.pg.IsClosed() && !c.pg.IsBusy() && c.pg.TxStatus() == 'I'
+}
+
+// close says goodbye to the server, for as long as that takes it.
+func (c *conn) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = c.pgx.Close(ctx) // whatever it was, the connection is gone
+}
+
+// discard makes the session as new: what [Options.Hostile] pays for between
+// tenants.
+func (c *conn) discard(ctx context.Context) error {
+	if err := c.pg.Exec(ctx, "DISCARD ALL").Close(); err != nil {
+		return err
+	}
+	c.stmts = newStatements(c.stmts.capacity)
+	c.bound, c.timeout = 0, unknown
+	return gateError(c.open(ctx))
+}
+
+// forget notes that what was set with the last gate may have been rolled back.
+func (c *conn) forget() { c.bound, c.timeout = unknown, unknown }
+
+// randomInt64 returns 64 random bits.
+func randomInt64() int64 {
+	var b [8]byte
+	rand.Read(b[:])                             // crypto/rand.Read never fails; it ends the program instead
+	return int64(binary.BigEndian.Uint64(b[:])) //nolint:gosec // G115: the bits, not the value
+}

@@ -1,0 +1,41 @@
+package isolation
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// DropIdle ends the idle connections of a tenant.
+func (db *DB) DropIdle(slug string, who map[string]tenant.Tenant) {
+	for _, s := range db.servers {
+		s.drop(who[slug].Number)
+	}
+}
+
+// LeavesTrace is leavesTrace.
+func LeavesTrace(sql string, inTx bool) bool { return leavesTrace(sql, inTx) }
+
+// SetFence sets a tenant's fence as whoever moves it would.
+func (db *DB) SetFence(ctx context.Context, t tenant.Tenant, state string) error {
+	s, how, err := db.whereabouts(t)
+	if err != nil {
+		return err
+	}
+	return s.setFence(ctx, how.database(s, t), fence{number: t.Number, epoch: t.Placement.Epoch, state: state, path: how.path(s, t)})
+}
+
+// Newest reads a database's newest key.
+func Newest(ctx context.Context, conn *pgx.Conn) (Key, error) { return newestKey(ctx, conn) }
+
+// SignSession is Key.signSession.
+func (k Key) SignSession(secret int64, pid uint32, expires int64) []byte {
+	return k.signSession(secret, pid, expires)
+}
+
+// SignToken is Key.signToken.
+func (k Key) SignToken(number, epoch int64, readonly bool, expires int64) []byte {
+	return k.signToken(gate{number: number, epoch: epoch, readonly: readonly}, expires)
+}

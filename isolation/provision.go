@@ -1,0 +1,197 @@
+package isolation
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// Provision makes the place where t's rows will be, brings the host's tables
+// in it up to date, and lets t in if its status allows. What is there already
+// is adopted, so that Provision can be repeated after a crash. It needs the
+// server's Migrator.
+//
+// A Shared tenant needs no provisioning: its first statement does the same.
+func (db *DB) Provision(ctx context.Context, t tenant.Tenant) error {
+	s, how, err := db.whereabouts(t)
+	if err != nil {
+		return err
+	}
+	if err := how.create(ctx, s, t); err != nil {
+		return err
+	}
+	return db.admit(ctx, t)
+}
+
+// Deprovision ends t's rows on the server of its placement, for good. It
+// shuts t out first, waits for what is under way and ends what does not
+// return. It may be repeated after a crash.
+func (db *DB) Deprovision(ctx context.Context, t tenant.Tenant) error {
+	s, how, err := db.whereabouts(t)
+	if err != nil {
+		return err
+	}
+	if err := s.setFence(ctx, how.database(s, t), fence{number: t.Number, epoch: t.Placement.Epoch, state: fenceShut}); err != nil && !isCode(err, "3D000") {
+		return err // 3D000: the database is gone already
+	}
+	return how.remove(ctx, s, t)
+}
+
+func (db *DB) whereabouts(t tenant.Tenant) (*server, strategy, error) {
+	s := db.servers[t.Placement.Server]
+	if s == nil {
+		return nil, nil, fmt.Errorf("%w: tenant %s (%s) is on %q", ErrNoServer, t.ID, t.Slug, t.Placement.Server)
+	}
+	how, err := strategyOf(t)
+	return s, how, err
+}
+
+// The states of a fence, as in wall/002_session.sql.
+const (
+	fenceOpen     = "a"
+	fenceReadOnly = "r"
+	fenceShut     = "f"
+)
+
+// fence is what a data server is told of a tenant.
+type fence struct {
+	number, epoch int64
+	state, path   string
+	hi, lo        *int64 // the halves of its UUID, where tables are keyed by it
+}
+
+// admit tells t's data server of t's epoch, and of what its status allows.
+func (db *DB) admit(ctx context.Context, t tenant.Tenant) error {
+	s, how, err := db.whereabouts(t)
+	if err != nil {
+		return err
+	}
+	f := fence{number: t.Number, epoch: t.Placement.Epoch, state: fenceShut, path: how.path(s, t)}
+	switch {
+	case t.Status.Writable():
+		f.state = fenceOpen
+	case t.Status.Readable():
+		f.state = fenceReadOnly
+	}
+	if db.opts.UUIDKeys {
+		hi := int64(binary.BigEndian.Uint64(t.ID[:8])) //nolint:gosec // G115: the bits, not the value
+		lo := int64(binary.BigEndian.Uint64(t.ID[8:])) //nolint:gosec // G115: as above
+		f.hi, f.lo = &hi, &lo
+	}
+	s.drop(t.Number) // our own idle leases must not be waited for
+	return s.setFence(ctx, how.database(s, t), f)
+}
+
+// drainTime is how long the sessions of a tenant have to end what they are at,
+// before they are ended.
+const drainTime = "1s"
+
+// setFence sets a tenant's fence once every lease on the tenant has been given
+// back, and ends the sessions that do not give theirs back in time.
+func (s *server) setFence(ctx context.Context, database string, f fence) error {
+	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, `SET lock_timeout = '`+drainTime+`'`); err != nil {
+			return err
+		}
+		for attempt := 0; ; attempt++ {
+			_, err := conn.Exec(ctx, `SELECT partywall.admit($1, $2, $3, $4, $5, $6)`,
+				f.number, f.epoch, f.state, f.path, f.hi, f.lo)
+			if err == nil {
+				return nil
+			}
+			if !isCode(err, "55P03") || attempt == 2 { // lock_not_available
+				return fmt.Errorf("isolation: telling server %q of tenant %d, epoch %d: %w", s.name, f.number, f.epoch, err)
+			}
+			if _, err := conn.Exec(ctx, `SELECT partywall.evict($1)`, f.number); err != nil {
+				return fmt.Errorf("isolation: ending the sessions of tenant %d on server %q: %w", f.number, s.name, err)
+			}
+		}
+	})
+}
+
+func isCode(err error, code string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == code
+}
+
+// RotateKeys gives every database that this process has opened a new signing
+// key. Connections made from now on use it; the earlier keys stay good until
+// [DB.RetireKeys]. It is for servers whose keys are in the database; configured
+// keys are rotated by configuring them.
+func (db *DB) RotateKeys(ctx context.Context) error {
+	return db.eachDatabase(ctx, func(conn *pgx.Conn, d *database) error {
+		newest, err := newestKey(ctx, conn)
+		if err != nil {
+			return err
+		}
+		if err := acceptKey(ctx, conn, NewKey(newest.ID+1)); err != nil {
+			return err
+		}
+		d.dialer.keys.refused(newest) // to be read again
+		return nil
+	})
+}
+
+// RetireKeys makes every database that this process has opened forget all but
+// its newest key. Sessions that are open stay so; a node that still signs with
+// an earlier key reads the new one and goes on.
+func (db *DB) RetireKeys(ctx context.Context) error {
+	return db.eachDatabase(ctx, func(conn *pgx.Conn, _ *database) error {
+		_, err := conn.Exec(ctx, `DELETE FROM partywall.key WHERE id < (SELECT max(id) FROM partywall.key)`)
+		return err
+	})
+}
+
+func (db *DB) eachDatabase(ctx context.Context, fn func(*pgx.Conn, *database) error) error {
+	var errs []error
+	for _, s := range db.servers {
+		if len(s.config.Keys) > 0 {
+			errs = append(errs, fmt.Errorf("%w: the keys of server %q are configured", ErrRefused, s.name))
+			continue
+		}
+		s.mu.Lock()
+		open := make([]*database, 0, len(s.databases))
+		for _, d := range s.databases {
+			open = append(open, d)
+		}
+		s.mu.Unlock()
+		for _, d := range open {
+			errs = append(errs, s.asMigrator(ctx, d.name, func(conn *pgx.Conn) error { return fn(conn, d) }))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Protect puts every table of the server's shared schema that carries the
+// tenant column behind the wall, as partywall.protect does for one. It needs
+// the server's Migrator.
+func (db *DB) Protect(ctx context.Context, serverName string) error {
+	s := db.servers[serverName]
+	if s == nil {
+		return fmt.Errorf("%w: %q", ErrNoServer, serverName)
+	}
+	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
+		return Protect(ctx, conn, s.opts.Schema, s.opts.TenantColumn)
+	})
+}
+
+// Protect puts every table of a schema that has the column given behind the
+// wall, as partywall.protect does for one, in one transaction. conn is a
+// migrator's, to a database that has been opened once with [Open].
+func Protect(ctx context.Context, conn *pgx.Conn, schema, column string) error {
+	_, err := conn.Exec(ctx, `
+		SELECT partywall.protect(c.oid, a.attname)
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = $2 AND NOT a.attisdropped
+		WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind IN ('r', 'p') AND NOT c.relispartition`,
+		schema, column)
+	if err != nil {
+		return fmt.Errorf("isolation: protecting schema %s: %w", quote(schema), err)
+	}
+	return nil
+}

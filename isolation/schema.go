@@ -1,0 +1,48 @@
+package isolation
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// ownSchema gives a tenant a schema of its own, in the database that the
+// server's shared tables are in.
+type ownSchema struct{}
+
+func (ownSchema) database(s *server, _ tenant.Tenant) string { return s.app.Database }
+
+func (ownSchema) name(t tenant.Tenant) string { return cmp.Or(t.Placement.Schema, ownName(t)) }
+
+// path puts the tenant's schema first, and the tables that tenants only read
+// behind it.
+func (o ownSchema) path(s *server, t tenant.Tenant) string {
+	return quote(o.name(t)) + ", " + quote(s.opts.Schema)
+}
+
+func (o ownSchema) create(ctx context.Context, s *server, t tenant.Tenant) error {
+	name := quote(o.name(t))
+	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+name+`;
+			GRANT USAGE ON SCHEMA `+name+` TO partywall_app, partywall_pooled, partywall_system`)
+		if err != nil {
+			return fmt.Errorf("isolation: creating schema %s: %w", name, err)
+		}
+		return s.migrate(ctx, conn, Target{
+			Server: s.name, Database: s.app.Database, Schema: o.name(t), Strategy: tenant.Schema,
+		})
+	})
+}
+
+func (o ownSchema) remove(ctx context.Context, s *server, t tenant.Tenant) error {
+	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, `DROP SCHEMA IF EXISTS `+quote(o.name(t))+` CASCADE`); err != nil {
+			return fmt.Errorf("isolation: dropping schema %s: %w", o.name(t), err)
+		}
+		return nil
+	})
+}

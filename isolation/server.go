@@ -1,0 +1,233 @@
+package isolation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/affinity"
+	"github.com/partywall/partywall/tenant"
+)
+
+// server is one of the host's PostgreSQL clusters: a budget of connections and
+// the databases they go to.
+type server struct {
+	name   string
+	config Server
+	opts   *Options
+	app    *pgx.ConnConfig
+	budget int
+	group  *affinity.Group[*conn]
+	system *place // nil without a System URL
+
+	mu        sync.Mutex
+	databases map[string]*database
+	closed    bool
+}
+
+// place is where a tenant's statements go: a database through the eyes of one
+// role.
+type place struct {
+	server *server
+	pool   *affinity.Pool[*conn]
+	dialer *dialer
+}
+
+// database is one database of a server, opened when it is first needed.
+type database struct {
+	place
+
+	name  string
+	ready sync.Mutex // held while it is being looked at
+	safe  bool
+}
+
+// defaultBudget is how many connections a server's tenants share.
+const defaultBudget = 32
+
+// newServer checks a server's configuration. It dials nothing.
+func newServer(name string, config Server, opts *Options) (*server, error) {
+	s := &server{
+		name: name, config: config, opts: opts, databases: map[string]*database{},
+		budget: cmp.Or(config.MaxConns, defaultBudget),
+	}
+	var errs []error
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("isolation: server %q: "+format, append([]any{name}, args...)...))
+	}
+	if err := tenant.ValidateName("server", name); err != nil {
+		errs = append(errs, err)
+	}
+	var err error
+	if s.app, err = parseURL(config.App); err != nil {
+		wrong("App: %w", err)
+	}
+	for field, url := range map[string]string{"Migrator": config.Migrator, "System": config.System} {
+		if url == "" {
+			continue
+		}
+		if _, err := parseURL(url); err != nil {
+			wrong("%s: %w", field, err)
+		}
+	}
+	if config.Migrator == "" && len(config.Keys) == 0 {
+		wrong("needs a Migrator to read the signing keys, or Keys")
+	}
+	for _, k := range config.Keys {
+		if err := k.validate(); err != nil {
+			wrong("Keys: %w", err)
+		}
+	}
+	if config.MaxConns < 0 {
+		wrong("MaxConns is negative")
+	}
+	if config.Pooled && opts.Hostile {
+		wrong("Hostile needs connections of one's own, and App is Pooled")
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	s.group = affinity.NewGroup[*conn](s.budget, opts.Clock)
+	return s, nil
+}
+
+// parseURL reads a connection string, and keeps what is secret in it out of
+// the error.
+func parseURL(url string) (*pgx.ConnConfig, error) {
+	if url == "" {
+		return nil, errors.New("no connection string")
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("not a PostgreSQL connection string")
+	}
+	return config, nil
+}
+
+// open brings the wall up to date and looks at the database that the Shared
+// and Schema placements are in.
+func (s *server) open(ctx context.Context) error {
+	if s.config.Migrator != "" {
+		if err := s.bootstrap(ctx, s.app.Database, s.opts.Schema); err != nil {
+			return fmt.Errorf("isolation: server %q: %w", s.name, err)
+		}
+	}
+	if s.config.System != "" {
+		if err := s.openSystem(); err != nil {
+			return err
+		}
+	}
+	_, err := s.database(ctx, s.app.Database)
+	return err
+}
+
+// database returns a database of the server, after making sure that the wall
+// is standing in it.
+func (s *server) database(ctx context.Context, name string) (place, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return place{}, ErrClosed
+	}
+	d := s.databases[name]
+	if d == nil {
+		d = &database{name: name, place: s.newPlace(name)}
+		s.databases[name] = d
+	}
+	s.mu.Unlock()
+
+	d.ready.Lock()
+	defer d.ready.Unlock()
+	if d.safe {
+		return d.place, nil
+	}
+	if err := s.inspect(ctx, d); err != nil {
+		return place{}, err
+	}
+	d.safe = true
+	return d.place, nil
+}
+
+func (s *server) newPlace(name string) place {
+	config := s.app.Copy()
+	config.Database = name
+	config.StatementCacheCapacity, config.DescriptionCacheCapacity = 0, 0 // ours know the gate
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	if config.RuntimeParams["application_name"] == "" && !s.config.Pooled {
+		config.RuntimeParams["application_name"] = "partywall"
+	}
+	mode := s.opts.ExecMode
+	if mode == 0 {
+		mode = pgx.QueryExecModeCacheStatement
+		if s.config.Pooled {
+			mode = pgx.QueryExecModeCacheDescribe
+		}
+	}
+	return place{
+		server: s,
+		pool:   s.group.NewPool(affinity.Config[*conn]{Close: (*conn).close}),
+		dialer: &dialer{
+			config: config, mode: mode, capacity: s.opts.Statements, pooled: s.config.Pooled,
+			keys: s.keyring(name), configure: s.opts.Configure, clock: s.opts.Clock,
+		},
+	}
+}
+
+// keyring returns the keys of one database.
+func (s *server) keyring(database string) *keyring {
+	if len(s.config.Keys) > 0 {
+		return &keyring{key: s.config.Keys[0]}
+	}
+	return &keyring{load: func(ctx context.Context) (k Key, err error) {
+		err = s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
+			k, err = newestKey(ctx, conn)
+			return err
+		})
+		return k, err
+	}}
+}
+
+// asMigrator runs fn on a connection of the migrator's to a database.
+func (s *server) asMigrator(ctx context.Context, database string, fn func(*pgx.Conn) error) error {
+	config, err := pgx.ParseConfig(s.config.Migrator)
+	if err != nil || s.config.Migrator == "" {
+		return fmt.Errorf("%w: server %q has no Migrator", ErrRefused, s.name)
+	}
+	config.Database = database
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("isolation: server %q: connecting as migrator: %w", s.name, err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // the work is done, or has failed for a better reason
+	return fn(conn)
+}
+
+// drop ends the idle connections that are bound to a tenant.
+func (s *server) drop(number int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.databases {
+		d.pool.Drop(number)
+	}
+}
+
+// close ends all connections once they are given back.
+func (s *server) close() {
+	s.mu.Lock()
+	s.closed = true
+	pools := make([]*affinity.Pool[*conn], 0, len(s.databases)+1)
+	for _, d := range s.databases {
+		pools = append(pools, d.pool)
+	}
+	s.mu.Unlock()
+	if s.system != nil {
+		pools = append(pools, s.system.pool)
+	}
+	for _, p := range pools {
+		p.Close()
+	}
+}

@@ -1,0 +1,33 @@
+-- Doors that tenants' statements have no use for. Each needs a right that the
+-- migrator of a managed server may lack: then it stays open, and the proof at
+-- boot says so where it matters.
+DO $do$
+DECLARE
+  cmd text;
+BEGIN
+  PERFORM pg_advisory_xact_lock(5784945678139654144);
+  REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+  -- To end the sessions of a node that does not answer.
+  IF NOT pg_has_role('partywall_owner', 'pg_signal_backend', 'MEMBER') THEN
+    BEGIN
+      GRANT pg_signal_backend TO partywall_owner;
+    EXCEPTION WHEN insufficient_privilege THEN NULL;
+    END;
+  END IF;
+  FOR cmd IN
+    -- set_config changes the session from within a SELECT; advisory locks and
+    -- large objects know no tenants.
+    SELECT format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', p.oid::regprocedure)
+      FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace
+       AND (p.proname = 'set_config' OR p.proname ~ '^pg_(try_)?advisory_' OR p.proname ~ '^(lo_.*|loread|lowrite)$')
+    UNION ALL
+    SELECT format('GRANT EXECUTE ON FUNCTION %s TO partywall_owner', p.oid::regprocedure)
+      FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace
+       AND (p.proname = 'set_config' OR p.proname ~ '^pg_(try_)?advisory_')
+  LOOP
+    BEGIN
+      EXECUTE cmd;
+    EXCEPTION WHEN insufficient_privilege THEN NULL;
+    END;
+  END LOOP;
+END $do$;
