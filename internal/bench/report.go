@@ -1,0 +1,111 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// report is what a run has found out.
+type report struct {
+	Server string `json:"postgres,omitempty"`
+	Rounds int    `json:"rounds,omitempty"`
+	Burst  int    `json:"burst,omitempty"`
+	Cells  []Cell `json:"statements,omitempty"`
+
+	Tenants        int          `json:"tenants,omitempty"`
+	LoadSeconds    float64      `json:"load_seconds,omitempty"`
+	BytesPerTenant float64      `json:"bytes_per_tenant,omitempty"`
+	Resolution     []Resolution `json:"resolution,omitempty"`
+}
+
+// markdown prints the tables for people.
+func (r *report) markdown(w io.Writer) error {
+	var text strings.Builder
+	if len(r.Cells) > 0 {
+		fmt.Fprintf(&text, "PostgreSQL %s, %s on %s/%s with %d processors; medians of %d rounds of %d statements.\n",
+			r.Server, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), r.Rounds, r.Burst)
+		text.WriteString("A ratio is to hand-written pgx with WHERE tenant_id in the same round; + is allocations beyond it.\n")
+		for _, transport := range r.distinct(func(c Cell) string { return c.Transport }) {
+			r.transport(&text, transport)
+		}
+	}
+	if len(r.Resolution) > 0 {
+		fmt.Fprintf(&text, "\n%d tenants, loaded in %.1f s, %.0f bytes each\n\n", r.Tenants, r.LoadSeconds, r.BytesPerTenant)
+		text.WriteString("| resolution | ns/op | allocs/op | bytes/op |\n| --- | ---: | ---: | ---: |\n")
+		for _, line := range r.Resolution {
+			fmt.Fprintf(&text, "| %s | %.0f | %d | %d |\n", line.Name, line.Nanos, line.Allocs, line.Bytes)
+		}
+	}
+	if _, err := io.WriteString(w, text.String()); err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	return nil
+}
+
+// transport prints the table of one transport.
+func (r *report) transport(text *strings.Builder, transport string) {
+	statements := r.distinct(func(c Cell) string { return c.Statement })
+	fmt.Fprintf(text, "\n| %s |", transport)
+	for _, s := range statements {
+		fmt.Fprintf(text, " %s |", s)
+	}
+	text.WriteString("\n| --- |" + strings.Repeat(" --- |", len(statements)) + "\n")
+	for _, way := range r.distinct(func(c Cell) string { return c.Way }) {
+		var line strings.Builder
+		found := false
+		for _, s := range statements {
+			c := r.find(transport, s, way)
+			if c == nil {
+				line.WriteString(" |")
+				continue
+			}
+			found = true
+			fmt.Fprintf(&line, " %.2f (%.2f–%.2f) %.0f µs %+.0f |", c.Ratio, c.Low, c.High, c.Micros, c.Allocs)
+		}
+		if found {
+			fmt.Fprintf(text, "| %s |%s\n", way, line.String())
+		}
+	}
+}
+
+func (r *report) find(transport, statement, way string) *Cell {
+	for i, c := range r.Cells {
+		if c.Transport == transport && c.Statement == statement && c.Way == way {
+			return &r.Cells[i]
+		}
+	}
+	return nil
+}
+
+// distinct returns the values of one column in the order of their appearance.
+func (r *report) distinct(of func(Cell) string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, c := range r.Cells {
+		if v := of(c); !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// writeJSON writes all figures to a file for programs, if there is a name for
+// one.
+func (r *report) writeJSON(name string) error {
+	if name == "" {
+		return nil
+	}
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return fmt.Errorf("JSON: %w", err)
+	}
+	if err := os.WriteFile(name, append(text, '\n'), 0o644); err != nil { //nolint:gosec // G306: figures for everybody
+		return fmt.Errorf("JSON: %w", err)
+	}
+	return nil
+}
