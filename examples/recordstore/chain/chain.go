@@ -1,0 +1,91 @@
+// Package chain opens a chain of record stores, a tenant each, spread over
+// the three strategies: the biggest stores have a database of their own, the
+// middle ones a schema, and the rest share their tables.
+//
+// What a store's people see is in package web, and does not know any of this.
+package chain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/tenant/pgtenant"
+)
+
+// Config says where the chain is kept.
+type Config struct {
+	// Catalog is the URL of the database that knows the tenants.
+	Catalog string
+	// App and Migrator are the URLs of the stores' server, by the role that
+	// serves and by the one that makes tables.
+	App, Migrator string
+	// Database names the database of a store that has one to itself.
+	Database func(slug string) string
+	// Logger may be nil.
+	Logger *slog.Logger
+}
+
+// Chain is an open chain.
+type Chain struct {
+	// Tenants are the stores.
+	Tenants *pgtenant.Catalog
+	// DB has their rows.
+	DB *isolation.DB
+
+	catalog *pgxpool.Pool
+}
+
+// server is what placements call the one server there is.
+const server = "main"
+
+// Open opens the chain and settles a tenant for every store in data. The
+// caller closes it.
+func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, err error) {
+	stores, err := data.Stores()
+	if err != nil {
+		return nil, err
+	}
+	c := &Chain{}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	if c.catalog, err = pgxpool.New(ctx, config.Catalog); err != nil {
+		return nil, errors.New("chain: the catalog's URL is none of PostgreSQL's") // the error could quote a password
+	}
+	if c.Tenants, err = pgtenant.Open(ctx, c.catalog, nil); err != nil {
+		return nil, err
+	}
+	c.DB, err = isolation.Open(ctx, c.Tenants, isolation.Servers{
+		server: {App: config.App, Migrator: config.Migrator},
+	}, &isolation.Options{Migrate: migrator(data), Logger: config.Logger})
+	if err != nil {
+		return nil, err
+	}
+	for i, store := range stores {
+		if err := c.settle(ctx, store, placement(i, len(stores), store.Slug, config.Database)); err != nil {
+			return nil, fmt.Errorf("chain: the store of %s: %w", store.Country, err)
+		}
+	}
+	return c, nil
+}
+
+// Close ends all connections once they are idle.
+func (c *Chain) Close() {
+	if c.DB != nil {
+		c.DB.Close()
+	}
+	if c.Tenants != nil {
+		c.Tenants.Close()
+	}
+	if c.catalog != nil {
+		c.catalog.Close()
+	}
+}

@@ -1,0 +1,113 @@
+// Command recordstore is a chain of record stores, a tenant per country, on
+// subdomains of localhost. Some stores share their tables, some have a schema
+// of their own, some a database; the pages and their SQL are the same.
+//
+//	go run ./examples/recordstore
+//	go run ./examples/recordstore -data ../shared/data/chinook -check
+//
+// It starts a private PostgreSQL, or makes databases of its own on the one in
+// DATABASE_URL, fills them, and serves until it is interrupted. Nothing is
+// left behind. With -data it reads the CSV files of the Chinook sample
+// database, otherwise it makes up its records. With -check it visits and
+// attacks itself over HTTP instead, and exits with 1 when a sum is wrong or a
+// row of one store has reached another.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/partywall/partywall/examples/internal/private"
+	"github.com/partywall/partywall/examples/recordstore/chain"
+	"github.com/partywall/partywall/examples/recordstore/records"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errCheck):
+		os.Exit(1) // the check has said why, in the last line
+	default:
+		fmt.Fprintln(os.Stderr, "recordstore:", err)
+		os.Exit(1)
+	}
+}
+
+// program is one run of the command.
+type program struct {
+	addr, dir string
+	check     bool
+	out       io.Writer
+	log       *slog.Logger
+}
+
+// run is main with its surroundings given.
+func run(ctx context.Context, args []string, out io.Writer) (err error) {
+	p := &program{out: out, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+	flags := flag.NewFlagSet("recordstore", flag.ContinueOnError)
+	flags.StringVar(&p.addr, "addr", "127.0.0.1:8080", "`address` to serve on; another port is taken if this one is")
+	flags.StringVar(&p.dir, "data", "", "`folder` with Chinook's CSV files, instead of made-up records")
+	flags.BoolVar(&p.check, "check", false, "visit and attack the stores, and exit")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	data := records.Sample(records.MaxSample)
+	if p.dir != "" {
+		if data, err = records.Read(os.DirFS(p.dir)); err != nil {
+			return err
+		}
+	}
+	server, err := private.Start(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(ctx))) }()
+	config, err := p.place(ctx, server)
+	if err != nil {
+		return err
+	}
+	c, err := chain.Open(ctx, config, data)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	s, err := p.listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if p.check {
+		return s.check(ctx, config, data, out)
+	}
+	return s.serve(ctx, out)
+}
+
+// place makes the databases of the catalog and of the stores.
+func (p *program) place(ctx context.Context, server *private.Server) (chain.Config, error) {
+	urls, err := server.Create(ctx, "catalog", "stores")
+	if err != nil {
+		return chain.Config{}, err
+	}
+	return chain.Config{
+		Catalog:  urls[0],
+		App:      server.As(urls[1], "recordstore"),
+		Migrator: urls[1],
+		Database: func(slug string) string {
+			name := server.Name("store_" + slug)
+			server.Adopt(name)
+			return name
+		},
+		Logger: p.log,
+	}, nil
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/partywall/partywall/examples/recordstore/chain"
+	"github.com/partywall/partywall/examples/recordstore/check"
+	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/examples/recordstore/web"
+	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/httptenant"
+)
+
+// errCheck is returned when the check has found something.
+var errCheck = errors.New("the check has failed")
+
+// site is a chain that is being served.
+type site struct {
+	chain      *chain.Chain
+	listener   net.Listener
+	http       *http.Server
+	gatewayKey []byte
+	done       chan error
+	note       string // about the address
+}
+
+// keySize is what httptenant.Signed asks for at least.
+const keySize = 32
+
+// listen begins to serve. The playground of attackers is open only to a check,
+// on a port that nobody has been told.
+func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
+	s := &site{chain: c, gatewayKey: make([]byte, keySize), done: make(chan error, 1)}
+	rand.Read(s.gatewayKey) // never fails; it ends the program instead
+	handler, err := web.New(c.Tenants, c.DB, &web.Options{GatewayKey: s.gatewayKey, Playground: p.check, Logger: p.log})
+	if err != nil {
+		return nil, err
+	}
+	addr := p.addr
+	if p.check {
+		addr = "127.0.0.1:0"
+	}
+	var config net.ListenConfig
+	if s.listener, err = config.Listen(ctx, "tcp", addr); err != nil {
+		host, _, splitErr := net.SplitHostPort(addr)
+		if splitErr != nil {
+			return nil, err
+		}
+		s.note = fmt.Sprintf("%s is not to be had (%v), so another port it is.\n", addr, err)
+		if s.listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
+			return nil, err
+		}
+	}
+	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	go func() { s.done <- s.http.Serve(s.listener) }()
+	return s, nil
+}
+
+// close ends the server, and gives what is under way a moment.
+func (s *site) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close() // there is nobody left to be told
+	}
+}
+
+// serve says where to look, and returns when ctx ends.
+func (s *site) serve(ctx context.Context, out io.Writer) error {
+	if err := s.greet(ctx, out); err != nil {
+		return err
+	}
+	select {
+	case err := <-s.done:
+		return err
+	case <-ctx.Done():
+		_, err := fmt.Fprintln(out, "\nClosing the stores.")
+		return err
+	}
+}
+
+// greet prints what to click and what to type.
+func (s *site) greet(ctx context.Context, out io.Writer) error {
+	_, port, err := net.SplitHostPort(s.listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	page, err := s.chain.Tenants.List(ctx, tenant.Query{Limit: 2})
+	if err != nil {
+		return err
+	}
+	if len(page.Tenants) < 2 {
+		return errors.New("a chain has two stores at least")
+	}
+	first, second := page.Tenants[0].Slug, page.Tenants[1].Slug
+	base := web.Base + ":" + port
+	signed, err := httptenant.Sign(s.gatewayKey, first, time.Now().Add(time.Hour))
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, `%[1]s
+Look around:  http://%[2]s/
+A store:      http://%[3]s.%[2]s/
+
+Try the API:
+  curl http://%[3]s.%[2]s/api/summary
+  curl http://%[3]s.%[2]s/api/invoices?limit=3
+  curl http://%[3]s.%[2]s/api/customers -d '{"first_name":"Ada","last_name":"Byron","email":"ada@example.com"}'
+
+Try to get across:
+  curl -H '%[6]s: %[4]s' http://%[3]s.%[2]s/api/summary     # anybody can write a header: 403
+  curl -H '%[6]s: %[5]s' \
+       http://%[4]s.%[2]s/api/summary     # signed for %[3]s, sent to %[4]s: 403
+
+Ctrl-C ends it all.
+`, s.note, base, first, second, signed, web.Header)
+	return err
+}
+
+// check visits and attacks the site.
+func (s *site) check(ctx context.Context, config chain.Config, data *records.Chain, out io.Writer) error {
+	var databases []string
+	for t, err := range s.chain.Tenants.All(ctx, tenant.Query{Strategy: tenant.Database}) {
+		if err != nil {
+			return err
+		}
+		databases = append(databases, t.Placement.Database)
+	}
+	result, err := check.Run(ctx, check.Config{
+		Addr: s.listener.Addr().String(), Data: data, App: config.App, Databases: databases, GatewayKey: s.gatewayKey,
+	}, out)
+	if err != nil {
+		return err
+	}
+	if !result.OK() {
+		return errCheck
+	}
+	return nil
+}

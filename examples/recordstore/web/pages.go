@@ -1,0 +1,148 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/examples/recordstore/money"
+	"github.com/partywall/partywall/examples/recordstore/store"
+	"github.com/partywall/partywall/tenant"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+func parsePages() (*template.Template, error) {
+	return template.New("pages").Funcs(template.FuncMap{
+		"share": share,
+		"words": func(s tenant.Strategy) string {
+			return map[tenant.Strategy]string{
+				tenant.Shared:   "Shared tables",
+				tenant.Schema:   "Own schema",
+				tenant.Database: "Own database",
+			}[s]
+		},
+	}).ParseFS(pageFiles, "pages/*.html")
+}
+
+// share is how many percent part is of whole, for the length of a bar.
+func share(part, whole money.Amount) int64 {
+	if whole <= 0 {
+		return 0
+	}
+	return int64(part * 100 / whole)
+}
+
+// storeView is what the page of a store shows.
+type storeView struct {
+	Tenant    tenant.Tenant
+	Host      string // of the chain, with the port
+	Summary   store.SummaryRow
+	Customers []store.BestCustomersRow
+	Genres    []store.TopGenresRow
+	Years     []store.SalesByYearRow
+	Invoices  []store.RecentInvoicesRow
+}
+
+// BestYear is the highest bar.
+func (v *storeView) BestYear() (best money.Amount) {
+	for _, y := range v.Years {
+		best = max(best, y.Total)
+	}
+	return best
+}
+
+// BestGenre is the longest bar.
+func (v *storeView) BestGenre() money.Amount {
+	if len(v.Genres) == 0 {
+		return 0
+	}
+	return v.Genres[0].Total
+}
+
+// storePage reads everything in one snapshot, so that the numbers add up while
+// others write.
+func (s *site) storePage(w http.ResponseWriter, r *http.Request) error {
+	t, err := tenant.FromContext(r.Context())
+	if err != nil {
+		return err
+	}
+	view := &storeView{Tenant: t, Host: baseOf(r)}
+	err = s.db.Tx(r.Context(), snapshot(), func(tx pgx.Tx) error {
+		q := store.New(tx)
+		if view.Summary, err = q.Summary(r.Context()); err != nil {
+			return err
+		}
+		if view.Customers, err = q.BestCustomers(r.Context(), 6); err != nil {
+			return err
+		}
+		if view.Genres, err = q.TopGenres(r.Context(), 6); err != nil {
+			return err
+		}
+		if view.Years, err = q.SalesByYear(r.Context()); err != nil {
+			return err
+		}
+		view.Invoices, err = q.RecentInvoices(r.Context(), 8)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.show(w, "store.html", view)
+}
+
+// chainView is what the page of the chain shows: names, and no store's data.
+type chainView struct {
+	Host   string
+	Groups []chainGroup
+}
+
+type chainGroup struct {
+	Strategy tenant.Strategy
+	Tenants  []tenant.Tenant
+}
+
+// chainPage has no tenant, and so no way to any store's rows.
+func (s *site) chainPage(w http.ResponseWriter, r *http.Request) error {
+	view := &chainView{Host: baseOf(r), Groups: []chainGroup{
+		{Strategy: tenant.Database}, {Strategy: tenant.Schema}, {Strategy: tenant.Shared},
+	}}
+	for t, err := range s.list.All(r.Context(), tenant.Query{Status: []tenant.Status{tenant.Active}}) {
+		if err != nil {
+			return err
+		}
+		for i := range view.Groups {
+			if g := &view.Groups[i]; g.Strategy == t.Placement.Strategy {
+				g.Tenants = append(g.Tenants, t)
+			}
+		}
+	}
+	return s.show(w, "chain.html", view)
+}
+
+// baseOf is the host of the chain as the client reaches it.
+func baseOf(r *http.Request) string {
+	if _, port, err := net.SplitHostPort(r.Host); err == nil {
+		return net.JoinHostPort(Base, port)
+	}
+	return Base
+}
+
+// show renders a page as a whole before it sends any of it.
+func (s *site) show(w http.ResponseWriter, name string, view any) error {
+	var page bytes.Buffer
+	if err := s.pages.ExecuteTemplate(&page, name, view); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+	_, _ = page.WriteTo(w) // the client may have gone
+	return nil
+}

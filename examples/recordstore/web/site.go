@@ -1,0 +1,129 @@
+// Package web is what people see of a chain of record stores: a page and a
+// small JSON API per store, on the store's own subdomain, and a page of the
+// chain. Its handlers and queries know no tenants; [New] puts one line of
+// middleware around them.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"iter"
+	"log/slog"
+	"net/http"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/partywall/partywall/examples/recordstore/store"
+	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/httptenant"
+)
+
+// Base is the host name of the chain itself; stores are one label below it.
+// Browsers find *.localhost on their own machine without being told.
+const Base = "localhost"
+
+// Header is where a gateway names the store in requests that it has signed.
+const Header = "X-Tenant"
+
+// Tenants is what the pages ask of the catalog; *tenant.Registry is one.
+type Tenants interface {
+	Lookup(ctx context.Context, key tenant.Key) (tenant.Tenant, error)
+	All(ctx context.Context, q tenant.Query) iter.Seq2[tenant.Tenant, error]
+}
+
+// Options are what [New] may be told.
+type Options struct {
+	// GatewayKey signs [Header]; see httptenant.Sign. Defaults to nobody being
+	// believed.
+	GatewayKey []byte
+	// Playground adds routes that run any SQL that a client sends, for an
+	// attacker to try the wall. Never serve it to anybody else. Defaults to no
+	// such routes.
+	Playground bool
+	// Logger gets what clients are not told. Defaults to slog.Default.
+	Logger *slog.Logger
+}
+
+// site has the handlers.
+type site struct {
+	db    *isolation.DB
+	list  Tenants
+	edge  *httptenant.Edge
+	pages *template.Template
+	log   *slog.Logger
+}
+
+// New returns the handler of the whole site. opts may be nil.
+func New(tenants Tenants, db *isolation.DB, opts *Options) (http.Handler, error) {
+	if opts == nil {
+		opts = &Options{}
+	}
+	resolver := httptenant.Subdomain(Base)
+	if opts.GatewayKey != nil {
+		// A request may be named by its host, or by the gateway, or by both;
+		// where they disagree it is refused.
+		resolver = httptenant.FirstOf(resolver, httptenant.Header(Header, httptenant.Signed(opts.GatewayKey)))
+	}
+	s := &site{db: db, list: tenants, log: opts.Logger}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	var err error
+	if s.edge, err = httptenant.New(tenants, resolver, &httptenant.Options{Logger: s.log}); err != nil {
+		return nil, err
+	}
+	if s.pages, err = parsePages(); err != nil {
+		return nil, err
+	}
+	return s.edge.Wrap(s.routes(opts.Playground)), nil
+}
+
+func (s *site) routes(playground bool) *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, host := range []string{Base, "127.0.0.1", "[::1]"} {
+		mux.Handle("GET "+host+"/{$}", httptenant.Public(s.handle(s.chainPage)))
+	}
+	mux.Handle("GET /{$}", s.handle(s.storePage))
+	mux.Handle("GET /api/summary", s.handle(s.summary))
+	mux.Handle("GET /api/invoices", s.handle(s.invoices))
+	mux.Handle("GET /api/invoices/{id}", s.handle(s.invoice))
+	mux.Handle("GET /api/customers", s.handle(s.customers))
+	mux.Handle("POST /api/customers", s.handle(s.createCustomer))
+	mux.Handle("DELETE /api/customers/{id}", s.handle(s.deleteCustomer))
+	if playground {
+		s.addPlayground(mux)
+	}
+	return mux
+}
+
+// queries are the store's own: sqlc's code takes db as it is.
+func (s *site) queries() *store.Queries { return store.New(s.db) }
+
+// handle makes a handler that may fail.
+func (s *site) handle(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.fail(w, r, err)
+		}
+	})
+}
+
+// fail answers with the status that httptenant's table has for err, after
+// bringing PostgreSQL's errors into its words.
+func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var pg *pgconn.PgError
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		err = fmt.Errorf("%w: %w", tenant.ErrNotFound, err)
+	case errors.As(err, &pg) && pg.Code == "23505": // unique_violation
+		err = fmt.Errorf("%w: %w", tenant.ErrConflict, err)
+	}
+	if httptenant.StatusOf(err) == http.StatusInternalServerError {
+		s.log.ErrorContext(r.Context(), "web: request failed", "path", r.URL.Path, "error", err)
+	}
+	s.edge.Error(w, r, err)
+}
