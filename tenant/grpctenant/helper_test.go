@@ -155,13 +155,14 @@ const checkMethod, watchMethod = grpc_health_v1.Health_Check_FullMethodName, grp
 
 func newEdge(t *testing.T, tenants *catalog, resolver grpctenant.Resolver, opts *grpctenant.Options) *grpctenant.Edge {
 	t.Helper()
-	if opts == nil {
-		opts = &grpctenant.Options{}
+	var own grpctenant.Options // a copy: parallel tests share theirs
+	if opts != nil {
+		own = *opts
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
+	if own.Logger == nil {
+		own.Logger = slog.New(slog.DiscardHandler)
 	}
-	e, err := grpctenant.New(tenants, resolver, opts)
+	e, err := grpctenant.New(tenants, resolver, &own)
 	if err != nil {
 		t.Fatal(err)
 	}
