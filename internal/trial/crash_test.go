@@ -50,7 +50,7 @@ func siteOn(t *testing.T, server *pgserver.Server) site {
 	made := 0
 	return site{
 		name: "postgres", superuser: server.URL("postgres"), in: server.URL,
-		app: fmt.Sprintf("postgres://%s@%s:%d/postgres?sslmode=disable", appRole, config.Host, config.Port),
+		app: fmt.Sprintf("host=%s port=%d user=%s dbname=postgres sslmode=disable", config.Host, config.Port, appRole),
 		own: func(t testing.TB) string {
 			t.Helper()
 			made++
@@ -100,7 +100,7 @@ func TestServerCrash(t *testing.T) {
 	}
 	stop()
 	working.Wait()
-	h.DB.Close()
+	h.Close()
 	h.quiet(t)
 	for _, who := range h.who {
 		crowd.books[who.ID].check(t, h, who)

@@ -115,7 +115,7 @@ func (h *house) open(t testing.TB, registry isolation.Registry, m mode, sql stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(h.DB.Close)
+	t.Cleanup(h.Close)
 }
 
 // settle gives two tenants of each strategy their places.

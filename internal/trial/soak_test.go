@@ -70,7 +70,7 @@ func soak(t *testing.T, m mode, operations int) {
 	}
 	working.Wait()
 	t.Logf("%+v", h.Stats()["eu-1"])
-	h.DB.Close()
+	h.Close()
 	h.quiet(t)
 	for _, who := range h.who {
 		s.books[who.ID].check(t, h, who)

@@ -83,7 +83,7 @@ func stdTypes(t *testing.T, h *house, ctx context.Context, who tenant.Tenant) {
 			t.Errorf("%s came back otherwise: %+v", name, got)
 		}
 	}
-	rows, err := db.QueryContext(ctx, `SELECT * FROM thing`)
+	rows, err := db.QueryContext(ctx, `SELECT * FROM thing`) //nolint:unqueryvet // to see them all
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func stdPrepared(t *testing.T, h *house, ctx context.Context, who tenant.Tenant)
 			}
 		}
 	}
-	if _, err := stmt.QueryContext(t.Context(), 3); !errors.Is(err, tenant.ErrNoTenant) { //nolint:sqlclosecheck // there are none
+	if _, err := stmt.QueryContext(t.Context(), 3); !errors.Is(err, tenant.ErrNoTenant) { //nolint:rowserrcheck,sqlclosecheck // there are no rows
 		t.Errorf("without a tenant: %v, want ErrNoTenant", err)
 	}
 }
