@@ -106,11 +106,6 @@ func (s *server) login(ctx context.Context, conn *pgx.Conn, database string) err
 // grantLogin makes a login role a member of one of the wall's.
 func grantLogin(ctx context.Context, conn *pgx.Conn, user, password, group string) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		// Roles belong to the cluster: databases that are made ready at once
-		// would grant the same one, and PostgreSQL does not like that.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(bootstrapLock)-1); err != nil {
-			return err
-		}
 		var exists, member bool
 		err := tx.QueryRow(ctx, `SELECT r.oid IS NOT NULL, COALESCE(pg_has_role(r.oid, $2, 'MEMBER'), false)
 			FROM (VALUES ($1)) AS want (name) LEFT JOIN pg_roles r ON r.rolname = want.name`, user, group).Scan(&exists, &member)
@@ -134,7 +129,8 @@ func grantLogin(ctx context.Context, conn *pgx.Conn, user, password, group strin
 }
 
 // tolerate runs a statement on a role that another database's migrator may be
-// running at the same moment.
+// running at the same moment: roles belong to the cluster, and no lock spans two
+// of its databases.
 func tolerate(ctx context.Context, tx pgx.Tx, sql string) error {
 	err := pgx.BeginFunc(ctx, tx, func(save pgx.Tx) error {
 		_, err := save.Exec(ctx, sql)

@@ -5,13 +5,12 @@ DO $do$
 DECLARE
   cmd text;
 BEGIN
-  PERFORM pg_advisory_xact_lock(5784945678139654144);
   REVOKE CREATE ON SCHEMA public FROM PUBLIC;
   -- To end the sessions of a node that does not answer.
   IF NOT pg_has_role('partywall_owner', 'pg_signal_backend', 'MEMBER') THEN
     BEGIN
       GRANT pg_signal_backend TO partywall_owner;
-    EXCEPTION WHEN insufficient_privilege THEN NULL;
+    EXCEPTION WHEN insufficient_privilege OR unique_violation THEN NULL; -- or granted from another database meanwhile
     END;
   END IF;
   FOR cmd IN
