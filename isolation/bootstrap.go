@@ -37,13 +37,17 @@ func (s *server) bootstrap(ctx context.Context, database, schema string) error {
 		if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(bootstrapLock)); err != nil {
 			return fmt.Errorf("waiting for another process: %w", err)
 		}
-		if _, err := pgmigrate.Apply(ctx, conn, set); err != nil {
+		apply := func() error {
+			_, err := pgmigrate.Apply(ctx, conn, set)
+			return err
+		}
+		if err := insist(apply); err != nil {
 			return err
 		}
 		if err := s.storeKeys(ctx, conn); err != nil {
 			return err
 		}
-		if err := s.login(ctx, conn, database); err != nil {
+		if err := insist(func() error { return s.login(ctx, conn, database) }); err != nil {
 			return err
 		}
 		return s.migrate(ctx, conn, Target{
@@ -105,44 +109,51 @@ func (s *server) login(ctx context.Context, conn *pgx.Conn, database string) err
 
 // grantLogin makes a login role a member of one of the wall's.
 func grantLogin(ctx context.Context, conn *pgx.Conn, user, password, group string) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		var exists, member bool
-		err := tx.QueryRow(ctx, `SELECT r.oid IS NOT NULL, COALESCE(pg_has_role(r.oid, $2, 'MEMBER'), false)
-			FROM (VALUES ($1)) AS want (name) LEFT JOIN pg_roles r ON r.rolname = want.name`, user, group).Scan(&exists, &member)
-		if err != nil || member {
-			return err
+	var exists, member bool
+	err := conn.QueryRow(ctx, `SELECT r.oid IS NOT NULL, COALESCE(pg_has_role(r.oid, $2, 'MEMBER'), false)
+		FROM (VALUES ($1)) AS want (name) LEFT JOIN pg_roles r ON r.rolname = want.name`, user, group).Scan(&exists, &member)
+	if err != nil || member {
+		return err
+	}
+	if !exists {
+		create := `CREATE ROLE ` + quote(user) + ` LOGIN`
+		if password != "" {
+			create += ` PASSWORD ` + literal(password)
 		}
-		if !exists {
-			create := `CREATE ROLE ` + quote(user) + ` LOGIN`
-			if password != "" {
-				create += ` PASSWORD ` + literal(password)
+		if _, err := conn.Exec(ctx, create); err != nil {
+			if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+				err = scrub(pg) // the statement may hold a password
 			}
-			if err := tolerate(ctx, tx, create); err != nil {
-				return fmt.Errorf("creating role %s: %w; run: CREATE ROLE %s LOGIN IN ROLE %s", quote(user), err, quote(user), group)
-			}
+			return fmt.Errorf("creating role %s: %w; run: CREATE ROLE %s LOGIN IN ROLE %s", quote(user), err, quote(user), group)
 		}
-		if err := tolerate(ctx, tx, `GRANT `+group+` TO `+quote(user)); err != nil {
-			return fmt.Errorf("%w; run: GRANT %s TO %s", err, group, quote(user))
-		}
-		return nil
-	})
+	}
+	if _, err := conn.Exec(ctx, `GRANT `+group+` TO `+quote(user)); err != nil {
+		return fmt.Errorf("%w; run: GRANT %s TO %s", err, group, quote(user))
+	}
+	return nil
 }
 
-// tolerate runs a statement on a role that another database's migrator may be
-// running at the same moment: roles belong to the cluster, and no lock spans two
-// of its databases.
-func tolerate(ctx context.Context, tx pgx.Tx, sql string) error {
-	err := pgx.BeginFunc(ctx, tx, func(save pgx.Tx) error {
-		_, err := save.Exec(ctx, sql)
-		return err
-	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		if pg.Code == "42710" || pg.Code == "23505" { // duplicate_object, or a race for it
-			return nil
+// maxRaces is more often than anybody loses in a row: each loss means that
+// another database has made something that then need not be made again.
+const maxRaces = 20
+
+// insist runs fn again when it lost a race for a role. Roles belong to the
+// cluster, and no lock spans two of its databases: where those are opened for
+// the first time at once, one of them makes a role and the others find it.
+func insist(fn func() error) (err error) {
+	for range maxRaces {
+		if err = fn(); !lostRace(err) {
+			break
 		}
-		return scrub(pg) // the statement may hold a password
 	}
 	return err
+}
+
+// lostRace reports whether err is what PostgreSQL says of two who make or grant
+// the same role: it is a duplicate, or not to be seen yet, or was changed.
+func lostRace(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == "42710" || pg.Code == "23505" || pg.Code == "42704" || pg.Code == "XX000")
 }
 
 // migrate runs the host's migrations in one place.

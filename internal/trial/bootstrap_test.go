@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -64,7 +65,7 @@ func eightDatabases(t *testing.T, server *pgserver.Server, attributes string) (n
 	return names
 }
 
-// openOne opens the wall in a database, and closes it again.
+// openOne opens the wall in a database, and lets a tenant write a row.
 func openOne(t *testing.T, server *pgserver.Server, database string) error {
 	t.Helper()
 	registry, err := tenant.NewRegistry(memtenant.New(), &tenant.Options{Logger: silent()})
@@ -80,10 +81,22 @@ func openOne(t *testing.T, server *pgserver.Server, database string) error {
 	}
 	db, err := isolation.Open(t.Context(), registry, isolation.Servers{
 		"eu-1": {App: as(appRole), Migrator: as(migratorRole)},
-	}, &isolation.Options{Logger: silent()})
+	}, &isolation.Options{Logger: silent(), Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {
+		_, err := conn.Exec(ctx, noteSchema)
+		return err
+	}})
 	if err != nil {
 		return err
 	}
-	db.Close()
-	return nil
+	defer db.Close()
+	who, err := registry.Create(t.Context(), tenant.Spec{
+		Slug: "acme", Status: tenant.Active, Placement: tenant.Placement{Server: "eu-1", Strategy: tenant.Shared},
+	})
+	if err != nil {
+		return err
+	}
+	// Both who open a database call their first tenant number 1.
+	_, err = db.Exec(tenant.NewContext(t.Context(), who),
+		`INSERT INTO note (id, owner, body) VALUES (1, 'acme', 'first') ON CONFLICT DO NOTHING`)
+	return err
 }

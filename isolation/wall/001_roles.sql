@@ -1,5 +1,6 @@
 -- The roles of the wall. They belong to the whole cluster and may be there
--- already, made for another database of it, perhaps at this very moment.
+-- already, made for another database of it. When that happens at this very
+-- moment, this migration fails, and is tried again.
 DO $do$
 DECLARE
   wanted name;
@@ -9,11 +10,7 @@ BEGIN
   END IF;
   FOREACH wanted IN ARRAY ARRAY['partywall_owner', 'partywall_app', 'partywall_pooled', 'partywall_system']::name[] LOOP
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-      BEGIN
-        EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
-      EXCEPTION WHEN duplicate_object OR unique_violation THEN
-        NULL; -- made by somebody else since we looked
-      END;
+      EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
     END IF;
   END LOOP;
 END $do$;
@@ -25,12 +22,11 @@ DECLARE
   wanted name;
 BEGIN
   FOREACH wanted IN ARRAY ARRAY['partywall_owner', 'partywall_system']::name[] LOOP
-    IF NOT pg_has_role(wanted, 'MEMBER') THEN
-      BEGIN
-        EXECUTE format('GRANT %I TO CURRENT_USER', wanted);
-      EXCEPTION WHEN unique_violation THEN
-        NULL; -- granted from another database: no lock spans two of them
-      END;
+    -- Since PostgreSQL 16 who makes a role is a member of it, but one that may
+    -- neither inherit from it nor become it. USAGE says no to that.
+    IF NOT pg_has_role(wanted, 'USAGE') THEN
+      EXECUTE format('GRANT %I TO CURRENT_USER', wanted)
+        || CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH INHERIT TRUE, SET TRUE' ELSE '' END;
     END IF;
   END LOOP;
 END $do$;

@@ -10,7 +10,7 @@ BEGIN
   IF NOT pg_has_role('partywall_owner', 'pg_signal_backend', 'MEMBER') THEN
     BEGIN
       GRANT pg_signal_backend TO partywall_owner;
-    EXCEPTION WHEN insufficient_privilege OR unique_violation THEN NULL; -- or granted from another database meanwhile
+    EXCEPTION WHEN insufficient_privilege THEN NULL;
     END;
   END IF;
   FOR cmd IN
