@@ -47,7 +47,11 @@ type letter struct {
 // tenant is, not that the message around it is genuine.
 //
 // It fails as [FromContext] does, so nothing can be sent on behalf of a tenant
-// that is suspended; and with [ErrUnavailable] when the keys are not to be had.
+// that is suspended, except by what [Admit] let in; and with [ErrUnavailable]
+// when the keys are not to be had.
+//
+// An envelope can be opened any number of times until it is stale. What must
+// not happen twice, a payment for example, needs a key of its own against that.
 func (r *Registry) Envelope(ctx context.Context) (string, error) {
 	t, err := FromContext(ctx)
 	if err != nil {
@@ -88,7 +92,9 @@ func mac(secret, body []byte) []byte {
 // for one that is older than [Options.EnvelopeMaxAge], from the future, or of
 // a state of the catalog that is no more; with a [*StatusError] when the tenant
 // is not Active; with [ErrTwoTenants]; and as [Registry.Lookup] does. Of these
-// ErrUnavailable is worth another try, and ErrMaintenance too.
+// ErrUnavailable is worth another try, and ErrMaintenance too. It is safe for
+// text from anywhere: what is no envelope costs the catalog nothing, and one
+// with a key that is not known here at most one question in [Options.MissTTL].
 func (r *Registry) Resume(ctx context.Context, envelope string) (context.Context, error) {
 	l, err := r.open(ctx, envelope)
 	if err != nil {

@@ -111,15 +111,17 @@ func (e *events) run(ctx context.Context) {
 func (e *events) take() (event Event, subscribers []*subscriber, ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.order) == 0 {
-		e.order = nil // gives back what a burst took
-		return Event{}, nil, false
+	for len(e.order) > 0 {
+		id := e.order[0]
+		e.order = e.order[1:]
+		event = *e.waiting[id]
+		delete(e.waiting, id)
+		if !event.Before.ID.IsZero() || !event.After.ID.IsZero() { // else it came and went meanwhile
+			return event, e.subscribers, true
+		}
 	}
-	id := e.order[0]
-	e.order = e.order[1:]
-	event = *e.waiting[id]
-	delete(e.waiting, id)
-	return event, e.subscribers, true
+	e.order = nil // gives back what a burst took
+	return Event{}, nil, false
 }
 
 func (e *events) deliver(s *subscriber, event Event) {

@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/memtenant"
 )
 
 // Subscribers get changes in order, one at a time, whatever another one does.
@@ -98,6 +100,41 @@ func TestSlowSubscriber(t *testing.T) {
 		}
 		if e := got[2]; e.Before.Version != 1 || e.After.Version != first.Version || e.Moved() {
 			t.Errorf("of the first: %d>%d", e.Before.Version, e.After.Version)
+		}
+	})
+}
+
+// A tenant that came and went again with a catalog's history, before anybody
+// could be told, was never there.
+func TestNothingToTell(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newCatalog()
+		store.deaf.Store(true)
+		r := started(t, store, quiet())
+		var got []tenant.Event
+		free := make(chan struct{})
+		r.Subscribe(func(e tenant.Event) {
+			<-free
+			got = append(got, e)
+		})
+		for _, slug := range []string{"first", "gone"} {
+			if _, err := r.Create(t.Context(), tenant.Spec{Slug: slug}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // the first one is being told
+		}
+		store.now.Store(memtenant.New())
+		time.Sleep(6 * time.Second)
+		close(free)
+		synctest.Wait()
+		for _, e := range got {
+			if e.Before.ID.IsZero() && e.After.ID.IsZero() {
+				t.Errorf("told of nobody: %+v", e)
+			}
+		}
+		if len(got) != 2 || got[0].After.Slug != "first" || got[1].Before.Slug != "first" {
+			t.Errorf("told %+v", got)
 		}
 	})
 }

@@ -20,10 +20,12 @@ type catalog struct {
 	down  atomic.Bool // every call fails
 	hangs atomic.Bool // every call waits for its ctx
 	deaf  atomic.Bool // Watch never wakes
+	mute  atomic.Bool // EnvelopeKeys waits for its ctx
 
 	finds, rounds, keys atomic.Int64
-	found               func(tenant.Tenant) // called between Find's reading and returning
-	caughtUp            func()              // called between Changes' reading and returning
+	found               func(tenant.Tenant)                   // called between Find's reading and returning
+	caughtUp            func()                                // called between Changes' reading and returning
+	spoil               atomic.Pointer[func(*tenant.Keyring)] // called on the keys that EnvelopeKeys returns
 }
 
 func newCatalog() *catalog {
@@ -107,7 +109,15 @@ func (c *catalog) EnvelopeKeys(ctx context.Context) (tenant.Keyring, error) {
 	if err := c.fault(ctx); err != nil {
 		return tenant.Keyring{}, err
 	}
-	return c.now.Load().EnvelopeKeys(ctx)
+	if c.mute.Load() {
+		<-ctx.Done()
+		return tenant.Keyring{}, ctx.Err()
+	}
+	ring, err := c.now.Load().EnvelopeKeys(ctx)
+	if spoil := c.spoil.Load(); spoil != nil {
+		(*spoil)(&ring)
+	}
+	return ring, err
 }
 
 // quiet is options for tests that provoke warnings.

@@ -9,33 +9,43 @@ import (
 	"time"
 )
 
+// breath is the least time between two rounds that notifications cause. The
+// first one is asked for at once; a storm of them, of an import for example,
+// costs each node this many rounds and not one per change.
+const breath = 20 * time.Millisecond
+
 // follow keeps the snapshot current: it asks for changes when there is word of
 // one, when somebody waits for an answer, and now and then in case word was
 // lost. It is the only one to ask, so rounds never overlap.
 func (r *Registry) follow() {
-	poll := time.NewTimer(jitter(r.opts.PollInterval))
-	defer poll.Stop()
-	var due <-chan time.Time // when those who asked are to be answered
-	var last time.Time
+	var last time.Time // when the last round began
+	next := time.Now().Add(jitter(r.opts.PollInterval))
+	due := time.NewTimer(time.Until(next))
+	defer due.Stop()
 	for {
 		select {
 		case <-r.ctx.Done():
 			return
 		case <-r.asked:
-			if due == nil {
-				// The space between rounds is what a flood of unknown names
-				// costs the catalog, whatever the catalog answers.
-				due = time.After(r.opts.MissTTL - time.Since(last))
-			}
-			continue
-		case <-due:
+			// The space between rounds is what a flood of unknown names costs
+			// the catalog, whatever the catalog answers.
+			next = earlier(next, last.Add(r.opts.MissTTL))
 		case <-r.wake:
-		case <-poll.C:
+			next = earlier(next, last.Add(breath))
+		case <-due.C:
+			last = time.Now()
+			r.round()
+			next = time.Now().Add(jitter(r.opts.PollInterval))
 		}
-		due, last = nil, time.Now()
-		r.round()
-		poll.Reset(jitter(r.opts.PollInterval))
+		due.Reset(time.Until(next))
 	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // round asks for changes once and tells those who wait.
@@ -48,7 +58,7 @@ func (r *Registry) round() {
 	began := r.opts.Clock()
 	err := r.catchUp(r.ctx)
 	if errors.Is(err, ErrRewound) {
-		r.log.Warn("tenant: catalog was rewound, loading all of it again")
+		r.log.Warn("tenant: catalog was restarted, restored or replaced, loading all of it again")
 		err = r.reload(r.ctx)
 	}
 	if err == nil {
@@ -111,7 +121,7 @@ func (r *Registry) reload(ctx context.Context) error {
 func (r *Registry) changes(ctx context.Context, since Mark, each func(Tenant) error) (Mark, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	late := fmt.Errorf("%w: no answer within %s", ErrUnavailable, r.opts.Timeout)
+	late := r.late()
 	watchdog := time.AfterFunc(r.opts.Timeout, func() { cancel(late) })
 	defer watchdog.Stop()
 	n := 0
@@ -125,6 +135,11 @@ func (r *Registry) changes(ctx context.Context, since Mark, each func(Tenant) er
 		err = late // says more than the cancellation that it caused
 	}
 	return mark, err
+}
+
+// late is the error of a question that was given up.
+func (r *Registry) late() error {
+	return fmt.Errorf("%w: no answer within %s", ErrUnavailable, r.opts.Timeout)
 }
 
 // watch passes on word of changes, and comes back when the store's line breaks.

@@ -14,8 +14,8 @@ type Health struct {
 	// the first time; Age is how long ago that is.
 	Confirmed time.Time
 	Age       time.Duration
-	// Watching reports whether changes are announced, rather than found by
-	// polling only.
+	// Watching reports whether the store watches, so that changes are
+	// announced, rather than found by polling only.
 	Watching bool
 	// Err is why the catalog's last answer is missing, nil when it is not.
 	Err error

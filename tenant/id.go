@@ -80,14 +80,14 @@ func (id *ID) UnmarshalText(text []byte) error {
 func (id ID) Value() (driver.Value, error) { return id.String(), nil }
 
 // Scan implements database/sql.Scanner for the text of a UUID or its 16 bytes.
+// It fails as [ParseID] does, and for NULL: no tenant is no ID.
 func (id *ID) Scan(src any) error {
 	switch src := src.(type) {
 	case string:
 		return id.UnmarshalText([]byte(src))
 	case []byte:
 		if len(src) == len(id) {
-			copy(id[:], src)
-			return nil
+			return id.UnmarshalText([]byte(ID(src).String()))
 		}
 		return id.UnmarshalText(src)
 	default:

@@ -36,8 +36,11 @@ func TestID(t *testing.T) {
 			t.Errorf("Scan(%v) = %s, %v", src, got, err)
 		}
 	}
-	if err := new(tenant.ID).Scan(7); err == nil {
-		t.Error("scanned a number")
+	for _, src := range []any{7, nil, "", []byte{}, make([]byte, 16), strings.Repeat("0", 36), []byte("0123456789abcdef")} {
+		var got tenant.ID
+		if err := got.Scan(src); err == nil || !got.IsZero() {
+			t.Errorf("scanned %v as %s", src, got)
+		}
 	}
 	if value, err := first.Value(); err != nil || value != first.String() {
 		t.Errorf("Value = %v, %v", value, err)

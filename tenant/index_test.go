@@ -3,6 +3,7 @@ package tenant
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +32,7 @@ func TestSnapshotAgainstMaps(t *testing.T) {
 					return
 				default:
 				}
+				runtime.Gosched() // the writer is what is waited for
 				n := int64(i%tenants + 1)
 				least := newest[n].Load()
 				if got := s.find(ByNumber(n)); least > 0 && (got == nil || got.Version < least || got.Number != n) {
@@ -110,6 +112,66 @@ func TestSnapshotSlugTakenOver(t *testing.T) {
 	}
 	if s.find(BySlug("y")) != nil {
 		t.Error("y is found")
+	}
+}
+
+// What is heard late of one tenant must not cost another one its slug for good.
+// A had the slug x, and B has it now; an answer of the time when A still had it
+// comes after the news of B.
+func TestSnapshotSlugClaimedLate(t *testing.T) {
+	t.Parallel()
+	at := func(second int) time.Time { return time.Unix(1_790_000_000+int64(second), 0) }
+	a := func(version int64, slug string) Tenant {
+		return Tenant{ID: ID{1}, Number: 1, Slug: slug, Version: version, UpdatedAt: at(int(version))}
+	}
+	b := func(version int64, slug string) Tenant {
+		return Tenant{ID: ID{2}, Number: 2, Slug: slug, Version: version, UpdatedAt: at(10 * int(version))}
+	}
+	c := Tenant{ID: ID{3}, Number: 3, Slug: "x", Version: 1, UpdatedAt: at(1)}
+	for name, told := range map[string][]Tenant{
+		"A was not known":        {b(2, "x"), a(1, "x"), a(3, "z")},
+		"A was known":            {a(1, "x"), b(2, "x"), a(2, "x"), a(3, "z")},
+		"B changes meanwhile":    {a(1, "x"), b(2, "x"), a(2, "x"), b(3, "x"), a(3, "z")},
+		"A and C are told late":  {b(2, "x"), a(1, "x"), c, a(3, "z")},
+		"the other way round":    {b(2, "x"), c, a(1, "x"), a(2, "x"), a(3, "z")},
+		"a swap":                 {a(1, "x"), b(1, "z"), b(2, "t"), a(2, "x"), a(3, "z"), b(3, "x")},
+		"a swap, B first":        {a(1, "x"), b(1, "z"), b(3, "x"), a(2, "x"), a(3, "z")},
+		"a clock that went back": {b(1, "x"), a(100, "x"), a(101, "z")},
+	} {
+		for _, private := range []bool{true, false} {
+			s := newSnapshot()
+			s.private = private
+			for i, now := range told {
+				s.put(now)
+				if got := s.find(BySlug(now.Slug)); got == nil || got.Slug != now.Slug {
+					t.Errorf("%s, step %d: %s leads to %+v", name, i, now.Slug, got)
+				}
+			}
+			for slug, want := range map[string]int64{"x": 2, "z": 1} {
+				if got := s.find(BySlug(slug)); got == nil || got.Number != want {
+					t.Errorf("%s: %s leads to %+v, want number %d", name, slug, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Of two that claim one slug, the one that was changed last is believed, and
+// nothing is kept of a quarrel that is over.
+func TestSnapshotRivals(t *testing.T) {
+	t.Parallel()
+	s := newSnapshot()
+	old, taker := Tenant{ID: ID{1}, Number: 1, Slug: "x", Version: 1}, Tenant{ID: ID{2}, Number: 2, Slug: "x", Version: 2}
+	taker.UpdatedAt = time.Unix(1, 0)
+	s.put(taker)
+	s.put(old)
+	if got := s.find(BySlug("x")); got == nil || got.Number != 2 {
+		t.Errorf("x leads to %+v", got)
+	}
+	old.Version, old.Slug = 2, "z"
+	s.put(old)
+	if len(s.rivals) != 0 {
+		t.Errorf("rivals %v", s.rivals)
 	}
 }
 

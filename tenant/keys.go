@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 )
 
@@ -21,6 +20,11 @@ type EnvelopeKey struct {
 // Keyring is what an installation signs its envelopes with: the newest key
 // signs, all of them verify. A key can go when the last envelope that it
 // signed is stale.
+//
+// A ring that breaks the rules below is an error where a host gives it, by
+// [Options.EnvelopeKeys]. Where a [Store] has it, [Registry.Envelope] and
+// [Registry.Resume] fail with [ErrUnavailable] until it is mended, and nothing
+// else does.
 type Keyring struct {
 	// Installation names the installation; no two have the same. It has 1 to
 	// 200 bytes.
@@ -42,6 +46,7 @@ type ring struct {
 	installation [16]byte
 	newest       uint32
 	secrets      map[uint32][]byte
+	unusable     error // set when the store's keys break the rules
 }
 
 func newRing(k Keyring) (*ring, error) {
@@ -71,7 +76,16 @@ func newRing(k Keyring) (*ring, error) {
 type keys struct {
 	fixed bool // given by Options
 	ring  atomic.Pointer[ring]
-	fetch sync.Mutex // held to ask the source
+	fetch chan struct{} // full while the source is asked
+}
+
+// get returns the ring in use, nil before there is one.
+func (k *keys) get() (*ring, error) {
+	ring := k.ring.Load()
+	if ring == nil {
+		return nil, nil //nolint:nilnil // both are looked at
+	}
+	return ring, ring.unusable
 }
 
 func (k *keys) set(given Keyring) error {
@@ -83,10 +97,11 @@ func (k *keys) set(given Keyring) error {
 	return err
 }
 
-// ring returns the keys, asking the store for them the first time.
+// ring returns the keys, asking the store for them the first time, and as long
+// as they are unusable and no round would bring better ones.
 func (r *Registry) ring(ctx context.Context) (*ring, error) {
-	if ring := r.keys.ring.Load(); ring != nil {
-		return ring, nil
+	if ring, err := r.keys.get(); ring != nil && (err == nil || r.snap.Load() != nil) {
+		return ring, err
 	}
 	return r.newerRing(ctx, nil)
 }
@@ -102,32 +117,56 @@ func (r *Registry) newerRing(ctx context.Context, seen *ring) (*ring, error) {
 		if err := r.confirm(ctx, -1); err != nil {
 			return nil, err
 		}
-		return r.keys.ring.Load(), nil
+		return r.keys.get()
 	}
 	if err := r.refreshKeys(ctx); err != nil {
 		return nil, reached(ctx, err)
 	}
-	if ring := r.keys.ring.Load(); ring != nil {
-		return ring, nil
+	if ring, err := r.keys.get(); ring != nil {
+		return ring, err
 	}
 	return nil, fmt.Errorf("%w: no envelope keys: the store has none, and Options.EnvelopeKeys is not set", ErrInvalid)
 }
 
-// refreshKeys takes over the keys that the store has now.
+// refreshKeys takes over the keys that the store has now. It is a question as
+// the one for changes is, so it is given up in the same time.
 func (r *Registry) refreshKeys(ctx context.Context) error {
 	source, ok := r.store.(KeySource)
 	if !ok || r.keys.fixed {
 		return nil
 	}
-	r.keys.fetch.Lock() // so that an older answer never replaces a newer one
-	defer r.keys.fetch.Unlock()
+	late := r.late()
+	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Timeout, late)
+	defer cancel()
+	select { // one at a time, so that an older answer never replaces a newer one
+	case r.keys.fetch <- struct{}{}:
+		defer func() { <-r.keys.fetch }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	found, err := source.EnvelopeKeys(ctx)
 	if err != nil {
+		if errors.Is(context.Cause(ctx), late) {
+			return late // says more than the deadline that it caused
+		}
 		return err
 	}
-	ring, err := newRing(found)
-	if err == nil {
-		r.keys.ring.Store(ring)
+	r.useKeys(found)
+	return nil
+}
+
+// useKeys takes over keys of the store. Those that break the rules are the
+// trouble of envelopes alone: the catalog has answered, its tenants are known,
+// and a 33rd key must not take an installation down. The keys before are not
+// used any more, because one of them may have been dropped after a leak.
+func (r *Registry) useKeys(found Keyring) {
+	fresh, err := newRing(found)
+	before, wrong := r.keys.get()
+	if err != nil {
+		if before == nil || wrong == nil { // once, not at every round
+			r.log.Error("tenant: the store's envelope keys are unusable", "error", err)
+		}
+		fresh = &ring{unusable: fmt.Errorf("%w: the store's envelope keys are unusable: %w", ErrUnavailable, err)}
 	}
-	return err
+	r.keys.ring.Store(fresh)
 }

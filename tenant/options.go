@@ -28,7 +28,8 @@ type Options struct {
 	// milliseconds.
 	MissTTL time.Duration
 	// Timeout is how long a background question to the catalog may wait for
-	// the next piece of its answer. Defaults to 10 seconds.
+	// the next piece of its answer, and any question for the envelope keys.
+	// Defaults to 10 seconds.
 	Timeout time.Duration
 	// EnvelopeKeys sign and verify envelopes. Defaults to those of the Store,
 	// if it is a [KeySource].
@@ -76,11 +77,14 @@ func (o *Options) validate() error {
 	if o.MaxStale > 0 && o.MaxStale <= o.PollInterval+o.Timeout {
 		wrong("MaxStale", "is not longer than PollInterval and Timeout together")
 	}
-	for field, d := range map[string]time.Duration{
-		"PollInterval": o.PollInterval, "MissTTL": o.MissTTL, "Timeout": o.Timeout, "EnvelopeMaxAge": o.EnvelopeMaxAge,
+	for _, of := range []struct {
+		field string
+		d     time.Duration
+	}{
+		{"PollInterval", o.PollInterval}, {"MissTTL", o.MissTTL}, {"Timeout", o.Timeout}, {"EnvelopeMaxAge", o.EnvelopeMaxAge},
 	} {
-		if d < 0 {
-			wrong(field, "is below zero")
+		if of.d < 0 {
+			wrong(of.field, "is below zero")
 		}
 	}
 	for _, slug := range o.ReservedSlugs {

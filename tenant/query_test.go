@@ -1,10 +1,14 @@
 package tenant_test
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/memtenant"
 )
 
 // A page breaks at the number of its last tenant, and its cursor belongs to
@@ -51,6 +55,54 @@ func FuzzCursor(f *testing.F) {
 			if again := q.Page([]tenant.Tenant{{Number: after}, {}}).Next; after < 1 || again != cursor {
 				t.Fatalf("%q is %d is %q", cursor, after, again)
 			}
+		}
+	})
+}
+
+// Whatever is asked for, a query is refused as a whole or lists what matches
+// it, and each of its pages leads to the next.
+func FuzzQuery(f *testing.F) {
+	store := memtenant.New()
+	for i, slug := range []string{"acme", "acme-2", "globex"} {
+		given := active(slug, 0)
+		given.Plan, given.Placement.Epoch = "pro", 1
+		given.Labels = tenant.NewLabels(map[string]string{"owner": "jane", "n": fmt.Sprint(i)})
+		if _, err := store.Create(context.Background(), given); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.Add("pro", "", "", "", "active", "ac", `{"owner":"jane"}`, 1)
+	f.Add("", "eu", "s", "shared", "", "{", `{"":""}`, -1)
+	f.Add("'--", "\x00", "$1", "%", "odd", "%", `{"a":"\u0000"}`, 1001)
+	f.Fuzz(func(t *testing.T, plan, region, server, strategy, status, prefix, labels string, limit int) {
+		q := tenant.Query{
+			Plan: tenant.Plan(plan), Region: tenant.Region(region), Server: server, Strategy: tenant.Strategy(strategy),
+			SlugPrefix: prefix, Limit: limit,
+		}
+		if status != "" {
+			q.Status = []tenant.Status{tenant.Status(status)}
+		}
+		if json.Unmarshal([]byte(labels), &q.Labels) != nil {
+			q.Labels = tenant.NewLabels(map[string]string{labels: labels})
+		}
+		wrong, seen := q.Validate(), 0
+		for {
+			page, err := store.List(t.Context(), q)
+			if (err != nil) != (wrong != nil) || err != nil && !errors.Is(err, tenant.ErrInvalid) {
+				t.Fatalf("%v, and listed with %v", wrong, err)
+			}
+			for _, found := range page.Tenants {
+				if seen++; !q.Matches(found) {
+					t.Fatalf("%+v is not what was asked for", found)
+				}
+			}
+			if page.Next == "" {
+				break
+			}
+			q.Cursor = page.Next
+		}
+		if seen > 3 {
+			t.Fatalf("%d tenants of 3", seen)
 		}
 	})
 }

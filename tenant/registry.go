@@ -61,7 +61,7 @@ func NewRegistry(store Store, options *Options) (*Registry, error) {
 	}
 	r := &Registry{
 		store: store, opts: opts, log: opts.Logger, events: newEvents(opts.Logger), next: newRound(),
-		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1), keys: keys{fetch: make(chan struct{}, 1)},
 	}
 	if opts.EnvelopeKeys != nil {
 		err = errors.Join(err, r.keys.set(*opts.EnvelopeKeys))
@@ -112,7 +112,8 @@ func (r *Registry) Start(ctx context.Context) error {
 
 // Close ends what Start began and returns when it has ended; later calls do
 // nothing. Look-ups go on from what is remembered, until that is older than
-// [Options.MaxStale]. A subscriber must not call Close.
+// [Options.MaxStale]. It waits for a subscriber that is being called, so a
+// subscriber must not call Close, nor wait for who does.
 func (r *Registry) Close() {
 	r.stop() // before the lock: it ends a Start under way
 	r.life.Lock()

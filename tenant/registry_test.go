@@ -292,6 +292,37 @@ func TestLostNotification(t *testing.T) {
 	})
 }
 
+// A storm of changes, of an import for example, is taken in gulps: the first
+// one at once, the rest without asking for each.
+func TestStormOfNotifications(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newCatalog()
+		r := started(t, store, quiet())
+		time.Sleep(time.Second)
+		before := store.rounds.Load()
+		first := mustCreate(t, store, "first")
+		synctest.Wait()
+		if h := r.Health(); h.Tenants != 1 {
+			t.Errorf("%d tenants at once", h.Tenants)
+		}
+		for i := range 2000 {
+			mustCreate(t, store, fmt.Sprint("t-", i))
+			time.Sleep(500 * time.Microsecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if h := r.Health(); h.Tenants != 2001 {
+			t.Errorf("%d tenants", h.Tenants)
+		}
+		if rounds := store.rounds.Load() - before; rounds > 60 {
+			t.Errorf("%d rounds for a second of changes", rounds)
+		}
+		if _, err := r.Lookup(t.Context(), tenant.ByID(first.ID)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // An answer of the catalog that was overtaken by a write must not bring the
 // earlier state back.
 func TestWriteBackRace(t *testing.T) {

@@ -1,12 +1,17 @@
 package tenant
 
+import "slices"
+
 // snapshot is the catalog as this node knows it: every tenant, by each of its
 // keys. Reading needs no lock, writing needs [Registry.mu].
 type snapshot struct {
 	byID, bySlug, byNumber *index
 
 	count int
-	words map[string]string // see word
+	// rivals are, by slug, those that had it when last heard of, while bySlug
+	// leads to another tenant: word that they gave it up is still on its way.
+	rivals map[string][]*Tenant
+	words  map[string]string // see word
 	// private is true while the snapshot is being loaded and has no readers.
 	private bool
 }
@@ -16,6 +21,7 @@ func newSnapshot() *snapshot {
 		byID:     newIndex(func(t *Tenant) Key { return Key{id: t.ID} }),
 		bySlug:   newIndex(func(t *Tenant) Key { return Key{slug: t.Slug} }),
 		byNumber: newIndex(func(t *Tenant) Key { return Key{number: t.Number} }),
+		rivals:   make(map[string][]*Tenant),
 		words:    make(map[string]string),
 		private:  true,
 	}
@@ -47,13 +53,61 @@ func (s *snapshot) put(t Tenant) (before *Tenant, changed bool) {
 	s.intern(kept)
 	s.byID.put(kept, s.private)
 	s.byNumber.put(kept, s.private)
-	s.bySlug.put(kept, s.private)
+	s.claim(kept, before)
 	if before == nil {
 		s.count++
 	} else if before.Slug != t.Slug {
-		s.bySlug.remove(before)
+		s.giveUp(before)
 	}
 	return before, true
+}
+
+// claim lets t have its slug in the index. Versions order what is heard of one
+// tenant, and nothing orders what is heard of two: who takes a slug over may be
+// heard of before, or long after, the one that gave it up. Of two that claim
+// one, the one that was changed last is believed. Should the clocks have lied,
+// giveUp puts it right as soon as the other one's next version is here.
+func (s *snapshot) claim(t, before *Tenant) {
+	holder := s.bySlug.find(Key{slug: t.Slug})
+	if holder == nil || holder.ID == t.ID {
+		s.bySlug.put(t, s.private)
+		return
+	}
+	rivals := slices.DeleteFunc(s.rivals[t.Slug], func(r *Tenant) bool { return r == before })
+	if t.UpdatedAt.Before(holder.UpdatedAt) {
+		s.rivals[t.Slug] = append(rivals, t)
+		return
+	}
+	s.rivals[t.Slug] = append(rivals, holder)
+	s.bySlug.put(t, s.private)
+}
+
+// giveUp takes from before the slug that its tenant has no more, and gives it
+// to the rival that was changed last, if there is any.
+func (s *snapshot) giveUp(before *Tenant) {
+	slug := before.Slug
+	rivals := slices.DeleteFunc(s.rivals[slug], func(r *Tenant) bool { return r == before })
+	switch heir := newest(rivals); {
+	case s.bySlug.find(Key{slug: slug}) != before:
+	case heir == nil:
+		s.bySlug.remove(before)
+	default:
+		s.bySlug.put(heir, s.private) // in one step: no reader finds nobody
+		rivals = slices.DeleteFunc(rivals, func(r *Tenant) bool { return r == heir })
+	}
+	if s.rivals[slug] = rivals; len(rivals) == 0 {
+		delete(s.rivals, slug)
+	}
+}
+
+// newest returns the one of tenants that was changed last, nil of none.
+func newest(tenants []*Tenant) (found *Tenant) {
+	for _, t := range tenants {
+		if found == nil || t.UpdatedAt.After(found.UpdatedAt) {
+			found = t
+		}
+	}
+	return found
 }
 
 // all yields every tenant, in no order.

@@ -52,9 +52,10 @@ type Store interface {
 	// yielded again without a change; none is ever missed, in particular not
 	// one whose write began before the mark and committed after it.
 	//
-	// It fails with ErrRewound when since is not of this catalog's history,
-	// before the first call of each; with each's error, when that fails; and
-	// in every other case so that calling again with the same mark is right.
+	// It fails with ErrRewound when since is not of this catalog's history, or
+	// may not be, before the first call of each; with each's error, when that
+	// fails; and in every other case so that calling again with the same mark
+	// is right.
 	Changes(ctx context.Context, since Mark, each func(Tenant) error) (Mark, error)
 
 	// Watch calls wake soon after every change, made by whomever, and once as

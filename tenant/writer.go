@@ -20,6 +20,10 @@ import (
 // Every method fails with [ErrNotFound] for an ID that the catalog does not
 // have, and with [ErrUnavailable] when it cannot be asked. After
 // ErrUnavailable, or when ctx ends, the change may or may not have happened.
+//
+// Methods that are given no version and no epoch start over when somebody else
+// was faster. They fail with [ErrConflict] when that happens again and again,
+// or when it has ended the transaction that the Records are bound to.
 type Writer struct {
 	records  Records
 	clock    func() time.Time
@@ -173,6 +177,7 @@ type change func(Tenant) (Tenant, error)
 // retry is once for changes that hold whatever version they meet: it starts
 // over when somebody else's write came in between.
 func (w *Writer) retry(ctx context.Context, doing string, id ID, next change) (t Tenant, err error) {
+	var lost error
 	for range conflictRetries {
 		decided := false
 		t, err = w.once(ctx, doing, id, func(t Tenant) (Tenant, error) {
@@ -183,6 +188,12 @@ func (w *Writer) retry(ctx context.Context, doing string, id ID, next change) (t
 		if decided || !errors.Is(err, ErrConflict) {
 			break
 		}
+		lost = err
+	}
+	if lost != nil && w.written == nil && errors.Is(err, ErrUnavailable) {
+		// Under a stricter isolation level the loss has ended the transaction.
+		// That is what its owner can act on, by beginning another.
+		return Tenant{}, lost
 	}
 	return t, err
 }

@@ -14,7 +14,8 @@ type Peers struct {
 }
 
 // NewPeers returns the set of prefixes. It reports all mistakes at once: no
-// prefix at all, one that is not valid, one that holds every address.
+// prefix at all, one that is not valid, one that holds every address. A network
+// of IPv4 may be written in IPv6, as ::ffff:10.0.0.0/104.
 func NewPeers(prefixes ...netip.Prefix) (Peers, error) {
 	if len(prefixes) == 0 {
 		return Peers{}, errors.New("no trusted networks are given")
@@ -22,6 +23,7 @@ func NewPeers(prefixes ...netip.Prefix) (Peers, error) {
 	var mistakes []error
 	var p Peers
 	for _, prefix := range prefixes {
+		prefix = unmapped(prefix)
 		switch {
 		case !prefix.IsValid():
 			mistakes = append(mistakes, errors.New("a trusted network is not valid"))
@@ -29,11 +31,22 @@ func NewPeers(prefixes ...netip.Prefix) (Peers, error) {
 			// Trusting everybody is what the caller wanted to prevent by
 			// naming networks; it is never meant.
 			mistakes = append(mistakes, fmt.Errorf("trusted network %s holds every address", prefix))
+		case prefix.Addr().Is4In6(): // and more than IPv4
+			mistakes = append(mistakes, fmt.Errorf("trusted network %s is neither of IPv4 nor of IPv6", prefix))
 		default:
 			p.prefixes = append(p.prefixes, prefix.Masked())
 		}
 	}
 	return p, errors.Join(mistakes...)
+}
+
+// unmapped returns a network of IPv4 that is written in IPv6 as what it is:
+// Contain compares addresses in that form, and would never find one in it.
+func unmapped(prefix netip.Prefix) netip.Prefix {
+	if bits := prefix.Bits() - 96; prefix.Addr().Is4In6() && bits >= 0 {
+		return netip.PrefixFrom(prefix.Addr().Unmap(), bits)
+	}
+	return prefix
 }
 
 // Contain reports whether addr, an address with its port as [net.Conn] has it,

@@ -114,6 +114,27 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// Networks may be written as a dual-stack listener shows their hosts.
+func TestPeersMappedIntoIPv6(t *testing.T) {
+	t.Parallel()
+	peers, err := sourcetoken.NewPeers(netip.MustParsePrefix("::ffff:10.0.0.0/104"), netip.MustParsePrefix("::ffff:192.0.2.7/128"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]bool{
+		"10.200.0.1:443": true, "[::ffff:10.0.0.1]:443": true, "192.0.2.7:1": true, "192.0.2.8:1": false, "11.0.0.1:443": false,
+	} {
+		if got := peers.Contain(addr); got != want {
+			t.Errorf("Contain(%q) = %v, want %v", addr, got, want)
+		}
+	}
+	for _, everybody := range []string{"::ffff:0.0.0.0/96", "::ffff:1.2.3.4/95", "::ffff:0:0/1"} {
+		if _, err := sourcetoken.NewPeers(netip.MustParsePrefix(everybody)); err == nil {
+			t.Errorf("%s was taken", everybody)
+		}
+	}
+}
+
 func TestNewPeersReportsEveryMistake(t *testing.T) {
 	t.Parallel()
 	if _, err := sourcetoken.NewPeers(); err == nil {

@@ -21,6 +21,10 @@ type Enveloper interface {
 // UnaryClientInterceptor returns an interceptor that sends the tenant of the
 // context along with each call with one answer; [Envelope] reads it there.
 //
+// An envelope is a bearer token. The interceptor does not look at where the
+// connection leads: give it only to connections to services of the same
+// installation.
+//
 // A call without a tenant fails with tenant.ErrNoTenant before anything is
 // sent: what a host calls for itself goes over a connection without this
 // interceptor. An envelope that is in the outgoing metadata already, forwarded

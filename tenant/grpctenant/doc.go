@@ -19,6 +19,17 @@
 //		grpc.WithStreamInterceptor(grpctenant.StreamClientInterceptor(tenants)),
 //	)
 //
+// The envelope goes to whatever server conn leads to, and whoever reads it can
+// send it as their own for as long as it is valid. So a connection with these
+// interceptors is one to a service of the same installation, over TLS; calls to
+// anybody else go over a connection without them.
+//
+// Health checks and reflection have no tenant. [Options.Public] lets them in:
+//
+//	Public: func(method string) bool {
+//		return strings.HasPrefix(method, "/grpc.health.v1.Health/") || strings.HasPrefix(method, "/grpc.reflection.")
+//	}
+//
 // # Sources
 //
 // A call is an HTTP/2 request, and the rules for who may name a tenant are

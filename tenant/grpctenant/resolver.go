@@ -29,9 +29,9 @@ type Resolver interface {
 }
 
 // FromHTTP reads a call as the HTTP/2 request that it is: with :authority as
-// its host, the full method as its path, the peer's address, and the metadata
-// that the resolver says it reads, by Vary() []string, as header. Resolvers of
-// paths name no tenant here.
+// its host, the full method as its path, the peer's address, and all of the
+// metadata as its header, except binary ones, whose keys end with "-bin".
+// Resolvers of paths name no tenant here.
 func FromHTTP(resolver httptenant.Resolver) Resolver { return fromHTTP{resolver} }
 
 type fromHTTP struct{ resolver httptenant.Resolver }
@@ -56,11 +56,12 @@ func (f fromHTTP) request(ctx context.Context) (*http.Request, error) {
 	r := &http.Request{Method: http.MethodPost, URL: &url.URL{}, Proto: "HTTP/2.0", ProtoMajor: 2, Header: http.Header{}}
 	r.URL.Path, _ = grpc.Method(ctx)
 	md, _ := metadata.FromIncomingContext(ctx)
-	if v, ok := f.resolver.(interface{ Vary() []string }); ok {
-		for _, name := range v.Vary() {
-			if values := md.Get(name); len(values) > 0 {
-				r.Header[http.CanonicalHeaderKey(name)] = values
-			}
+	// All of it, not what the resolver says it reads: one that forgot to say so
+	// would find nothing, and the sources beside it would decide without it.
+	for key, values := range md {
+		if !strings.HasPrefix(key, ":") && !strings.HasSuffix(key, "-bin") {
+			name := http.CanonicalHeaderKey(key)
+			r.Header[name] = append(r.Header[name], values...)
 		}
 	}
 	switch authority := md.Get(":authority"); len(authority) {
@@ -161,9 +162,9 @@ func (e envelope) Resolve(ctx context.Context) (httptenant.Mention, error) {
 	}
 	var inactive *tenant.StatusError
 	switch {
-	case errors.As(err, &inactive):
+	case errors.As(err, &inactive) && !inactive.ID.IsZero():
 		t.ID = inactive.ID // the envelope is genuine; what its tenant may do is not decided here
-	case err != nil && rowOf(err) == nil:
+	case err != nil && (inactive != nil || rowOf(err) == nil):
 		return httptenant.Mention{}, fmt.Errorf("%w: %w", tenant.ErrForged, err)
 	case err != nil:
 		return httptenant.Mention{}, fmt.Errorf("grpctenant: envelope: %w", err)

@@ -110,31 +110,48 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, withoutTenant(r))
 		return
 	}
+	var m Mention
+	if err == nil {
+		m, err = e.resolver.Resolve(r)
+	}
+	if err == nil && m.Prefix != "" {
+		r, err = stripped(r, m.Prefix)
+	}
 	var t tenant.Tenant
 	if err == nil {
-		r, t, err = e.enter(r)
+		r, t, err = e.enter(r, m)
 	}
 	if err == nil {
-		h.next.ServeHTTP(w, r)
+		serve(h.next, w, r, m.Prefix)
 		return
 	}
+	err = alive(r, err)
 	if opted := h.optedIn(r, t, err); opted != nil {
-		h.next.ServeHTTP(w, opted)
+		serve(h.next, w, opted, m.Prefix)
 		return
 	}
 	e.Error(w, r, err)
 }
 
-// enter returns r as the handler is to see it, in the context of its tenant.
-// The request is returned with an error too, as far as it came.
-func (e *Edge) enter(r *http.Request) (*http.Request, tenant.Tenant, error) {
-	m, err := e.resolver.Resolve(r)
-	if err != nil {
-		return r, tenant.Tenant{}, alive(r, err)
+// stripped returns r as the handler is to see it. It comes before the look-up,
+// so that a public route under a prefix is found whoever is looked up, and does
+// not tell which names are taken.
+func stripped(r *http.Request, prefix string) (*http.Request, error) {
+	u, ok := strip(r.URL, prefix)
+	if !ok {
+		return r, malformed(sourcePath, "does not start with the prefix that was resolved")
 	}
+	r = r.WithContext(r.Context()) // a shallow copy; callers keep theirs
+	r.URL = u
+	return r, nil
+}
+
+// enter returns r in the context of the tenant that m names. The request is
+// returned with an error too, and the tenant if it is one that is not active.
+func (e *Edge) enter(r *http.Request, m Mention) (*http.Request, tenant.Tenant, error) {
 	t, err := m.Find(r.Context(), e.tenants)
 	if err != nil {
-		return r, tenant.Tenant{}, alive(r, err)
+		return r, tenant.Tenant{}, err //nolint:wrapcheck // the source's own error, for the table
 	}
 	// FromContext has the last word, as it will have in every wrapper behind
 	// us: it refuses a tenant that is not active, a tenant without an ID, and
@@ -144,15 +161,7 @@ func (e *Edge) enter(r *http.Request) (*http.Request, tenant.Tenant, error) {
 	if errors.Is(err, tenant.ErrTwoTenants) {
 		return r, tenant.Tenant{}, fmt.Errorf("%w: %w", ErrMismatch, err)
 	}
-	in := r.WithContext(ctx)
-	if m.Prefix != "" {
-		u, ok := strip(in.URL, m.Prefix)
-		if !ok {
-			return r, tenant.Tenant{}, malformed(sourcePath, "does not start with the prefix that was resolved")
-		}
-		in.URL = u
-	}
-	return in, t, err //nolint:wrapcheck // the tenant's own error, for the table
+	return r.WithContext(ctx), t, err //nolint:wrapcheck // the tenant's own error, for the table
 }
 
 // alive makes a cancellation that the client did not cause a fault of ours. A

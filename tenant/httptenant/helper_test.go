@@ -95,13 +95,14 @@ func tokenClaim(r *http.Request) (string, error) {
 // newEdge returns an Edge, or fails the test.
 func newEdge(t *testing.T, tenants httptenant.Lookup, resolver httptenant.Resolver, opts *httptenant.Options) *httptenant.Edge {
 	t.Helper()
-	if opts == nil {
-		opts = &httptenant.Options{}
+	var own httptenant.Options // a copy: parallel tests share theirs
+	if opts != nil {
+		own = *opts
 	}
-	if opts.Logger == nil {
-		opts.Logger = slog.New(slog.DiscardHandler)
+	if own.Logger == nil {
+		own.Logger = slog.New(slog.DiscardHandler)
 	}
-	e, err := httptenant.New(tenants, resolver, opts)
+	e, err := httptenant.New(tenants, resolver, &own)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func NormalizeHost(host string) (string, error) {
 			return "", malformed("host", "has a character that host names do not have")
 		}
 	}
-	if !lower {
+	if !lower && ascii { // other names are folded by toASCII, and by one rule
 		name = strings.ToLower(name)
 	}
 	if !ascii || strings.HasPrefix(name, "xn--") || strings.Contains(name, ".xn--") {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/partywall/partywall/tenant/httptenant"
 )
@@ -30,6 +31,19 @@ func TestNormalizeHost(t *testing.T) {
 	} {
 		if got, err := httptenant.NormalizeHost(host); got != want || err != nil {
 			t.Errorf("NormalizeHost(%q) = %q, %v; want %q", host, got, err, want)
+		}
+	}
+}
+
+// Case folds in one way, whatever other letters the name has: a capital of
+// ASCII beside one that maps to more than its small letter changes nothing.
+func TestNormalizeHostFoldsOnce(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"aẞ.example", "aİ.example", "aΣ.example", "a\u212a.example", "xn--bcher-kva.ẞa"} {
+		lower, err := httptenant.NormalizeHost(host)
+		upper, err2 := httptenant.NormalizeHost(strings.ReplaceAll(host, "a", "A"))
+		if lower != upper || (err == nil) != (err2 == nil) {
+			t.Errorf("%s is %q, %v, and with capitals %q, %v", host, lower, err, upper, err2)
 		}
 	}
 }
@@ -118,6 +132,15 @@ func FuzzNormalizeHost(f *testing.F) {
 		}
 		if strings.Trim(once, "abcdefghijklmnopqrstuvwxyz0123456789.-") != "" || once == "" || len(once) > 253 {
 			t.Fatalf("NormalizeHost(%q) = %q", host, once)
+		}
+		upper := strings.Map(func(r rune) rune {
+			if 'a' <= r && r <= 'z' {
+				r -= 'a' - 'A'
+			}
+			return r
+		}, host)
+		if capital, err := httptenant.NormalizeHost(upper); utf8.ValidString(host) && (capital != once || err != nil) {
+			t.Fatalf("NormalizeHost(%q) = %q, of %q = %q, %v", host, once, upper, capital, err)
 		}
 		for _, spelling := range []string{once, once + ".", once + ":80", once + ".:65535", strings.ToUpper(once)} {
 			if again, err := httptenant.NormalizeHost(spelling); again != once || err != nil {

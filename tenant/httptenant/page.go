@@ -90,9 +90,10 @@ func (e *Edge) report(r *http.Request, status, row int, err error) {
 // ask for HTML by name; who asks for nothing, or for anything, gets text.
 func (p page) as(accept string) (kind string, body []byte) {
 	var html, json float64
-	for i, part := range strings.Split(accept, ",") {
-		if i == 16 {
-			break // no honest header is longer
+	left := 16 // no honest header is longer
+	for part := range strings.SplitSeq(accept, ",") {
+		if left--; left < 0 {
+			break
 		}
 		kind, params, _ := strings.Cut(part, ";")
 		switch kind = strings.ToLower(strings.TrimSpace(kind)); {

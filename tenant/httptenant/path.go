@@ -27,6 +27,12 @@ type pathPrefix struct {
 //	/t/%61cme/               any encoding, where the tenant is named
 //	/t/acme/../globex        refused: every proxy on the way may read it differently
 //	//t/acme, /x/../t/acme   refused for the same reason
+//
+// What the handler, or its router, sends as Location gets the prefix back:
+// "/orders/" goes out as "/t/acme/orders/". A whole URL, with scheme or host, is
+// the way out of the tenant. Links in pages are the handler's own matter, and
+// cookies too: under one host, browsers show those of one tenant to all others,
+// so bind sessions to their tenant by [Claim].
 func PathPrefix(prefix string) Resolver {
 	p := &pathPrefix{prefix: prefix}
 	plain := (&url.URL{Path: prefix}).EscapedPath() == prefix
@@ -58,7 +64,8 @@ func (p *pathPrefix) Resolve(r *http.Request) (Mention, error) {
 		return Mention{}, err
 	}
 	named := full[:len(p.prefix)+len(slug)]
-	if !boundary(r.URL.EscapedPath(), named) {
+	// As it was sent: EscapedPath writes anew what is not escaped by the rules.
+	if raw := r.URL.RawPath; raw != "" && !boundary(raw, named) {
 		return Mention{}, malformed(sourcePath, "names the tenant in encoded characters")
 	}
 	return Mention{Source: sourcePath, Key: key, Prefix: named}, nil

@@ -1,12 +1,18 @@
 package httptenant_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"path"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
 )
 
@@ -64,7 +70,7 @@ func TestPathPrefix(t *testing.T) {
 // strips the prefix: a host may combine resolvers in its own way.
 func TestPathPrefixRefusesEncodingByItself(t *testing.T) {
 	t.Parallel()
-	for _, raw := range []string{"/t/acme%2Forders", "/t%2Facme/orders", "/t/%61cme/"} {
+	for _, raw := range []string{"/t/acme%2Forders", "/t%2Facme/orders", "/t/%61cme/", `/t/acme%2Forders"`, "/t/acme%2F "} {
 		u, err := url.Parse(raw)
 		if err != nil {
 			t.Fatal(err)
@@ -111,4 +117,66 @@ func TestPathPrefixMistakes(t *testing.T) {
 			t.Errorf("PathPrefix(%q): %v", prefix, err)
 		}
 	}
+}
+
+// FuzzPathPrefix checks that a path names a tenant only where every reader
+// finds the same one, and that the handler gets what is left of it.
+func FuzzPathPrefix(f *testing.F) {
+	for _, target := range []string{
+		"/t/acme/orders?x=/t/globex", "/t/acme", "/t/acme/", "/t/acme/a%2Fb", "/t/acme%2Forders", "/t/%61cme/", "/t/acme/../globex",
+		"/t/acme/%2e%2e/globex", "//t/acme", "/t/acme/x//y", "/t%2facme", "*", "http://x/t/acme/", "/t/acme/%zz", "/t/acme/\\..",
+	} {
+		f.Add(target)
+	}
+	resolver := httptenant.PathPrefix("/t/")
+	f.Fuzz(func(t *testing.T, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return // net/http refuses it before us
+		}
+		m, err := resolver.Resolve(&http.Request{URL: u})
+		if err != nil {
+			if m.Present() || !errors.Is(err, httptenant.ErrMalformed) {
+				t.Fatalf("%q: %v, %v", target, m, err)
+			}
+			return
+		}
+		slug, ok := m.Key.Slug()
+		if !m.Present() {
+			if again := path.Clean(u.Path); strings.HasPrefix(again, "/t/") {
+				t.Fatalf("%q names nobody, and %q to who cleans it", target, again)
+			}
+			return
+		}
+		rest, plain := strings.CutPrefix(u.EscapedPath(), "/t/"+slug)
+		if !ok || tenant.ValidateSlug(slug) != nil || m.Prefix != "/t/"+slug || !plain || path.Clean(u.Path)+"/" != u.Path &&
+			path.Clean(u.Path) != u.Path {
+			t.Fatalf("%q names %v with the prefix %q", target, m.Key, m.Prefix)
+		}
+		e, err := httptenant.New(someone{slug}, resolver, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &http.Request{URL: u, Method: http.MethodGet}
+		e.Wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if got := r.URL.EscapedPath(); got != rest && (rest != "" || got != "/") || r.URL.RawQuery != u.RawQuery {
+				t.Fatalf("of %q the handler sees %q, want %q", target, got, rest)
+			}
+			u = nil
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		if u != nil {
+			t.Fatalf("%q was not served", target)
+		}
+	})
+}
+
+// someone is the look-up of a catalog with one tenant.
+type someone struct{ slug string }
+
+func (s someone) Lookup(_ context.Context, key tenant.Key) (tenant.Tenant, error) {
+	t := tenant.Tenant{ID: tenant.NewID(time.UnixMilli(1)), Number: 1, Slug: s.slug, Status: tenant.Active}
+	if !key.Matches(t) {
+		return tenant.Tenant{}, tenant.ErrNotFound
+	}
+	return t, nil
 }

@@ -208,3 +208,18 @@ func TestRouterThatReturnsItself(t *testing.T) {
 	h := newEdge(t, newCatalog(), httptenant.Subdomain("myapp.com"), nil).Wrap(selfish{})
 	want(t, get(h, "http://unpaid.myapp.com/"), 402, "")
 }
+
+// A public route under a prefix answers alike whatever stands there, so that
+// it does not tell which names are taken; with the catalog down too.
+func TestPublicUnderPrefixTellsNothing(t *testing.T) {
+	t.Parallel()
+	tenants := newCatalog()
+	h := newEdge(t, tenants, httptenant.PathPrefix("/t/"), nil).Wrap(routes())
+	down := newEdge(t, &catalog{err: tenant.ErrUnavailable}, httptenant.PathPrefix("/t/"), nil).Wrap(routes())
+	for _, of := range append(tenants.tenants, tenant.Tenant{Slug: "nosuch"}) {
+		want(t, get(h, "/t/"+of.Slug+"/healthz"), 200, "nobody /healthz")
+		want(t, get(down, "/t/"+of.Slug+"/healthz"), 200, "nobody /healthz")
+	}
+	want(t, get(h, "/healthz"), 200, "nobody /healthz")
+	want(t, get(h, "/t/No%20Slug/healthz"), 400, "")
+}

@@ -64,7 +64,7 @@ func Open(ctx context.Context, pool *pgxpool.Pool, options *Options) (*Catalog, 
 		return nil, fmt.Errorf("pgtenant: opening: %w", err)
 	}
 	if err := store.firstKey(ctx); err != nil {
-		return nil, fmt.Errorf("pgtenant: opening: %w", err)
+		return nil, fmt.Errorf("pgtenant: opening: %w", reached(ctx, err))
 	}
 	if err := registry.Start(ctx); err != nil {
 		registry.Close()
@@ -80,7 +80,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, skip bool) error {
 	}
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("%w: %w", tenant.ErrUnavailable, err)
+		return reached(ctx, err)
 	}
 	defer conn.Release()
 	if skip {

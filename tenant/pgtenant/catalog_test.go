@@ -3,6 +3,7 @@ package pgtenant_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,27 @@ func TestOpenRace(t *testing.T) {
 		if _, err := node.Resume(t.Context(), envelope); err != nil {
 			t.Errorf("node %d: %v", i, err)
 		}
+	}
+}
+
+// A pool of one connection is enough: the one that listens is taken out of it.
+func TestOpenOnSmallPool(t *testing.T) {
+	t.Parallel()
+	config, err := pgxpool.ParseConfig(pgtest.New(t, pgtenant.Template(t)).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.MaxConns = 1
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	c := open(t, pool, nil)
+	mustCreate(t, c.Writer, "acme")
+	eventually(t, "it watches", func() bool { return c.Health().Watching })
+	if _, err := c.Refresh(t.Context(), tenant.BySlug("acme")); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -219,6 +241,71 @@ func TestWithTxConflict(t *testing.T) {
 		if err := <-lost; !errors.Is(err, tenant.ErrConflict) {
 			t.Errorf("%s: %v", level, err)
 		}
+	}
+}
+
+// A method that starts over when somebody else was faster cannot do so where
+// the loss has ended the transaction: what the host is told is the loss.
+func TestWithTxConflictEndsTransaction(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, pgtenant.Template(t)).Pool(t)
+	c := open(t, pool, nil)
+	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
+		made := mustCreate(t, c.Writer, "t-"+strings.ReplaceAll(string(level), " ", "-"))
+		tx, err := pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+		var n int // takes the snapshot
+		if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM partywall_catalog.tenant`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Activate(t.Context(), made.ID); err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.WithTx(tx).Delete(t.Context(), made.ID, 0)
+		switch {
+		case level == pgx.ReadCommitted && err != nil:
+			t.Errorf("%s: %v", level, err)
+		case level != pgx.ReadCommitted && (!errors.Is(err, tenant.ErrConflict) || errors.Is(err, tenant.ErrUnavailable)):
+			t.Errorf("%s: %v", level, err)
+		}
+	}
+}
+
+// What is written under a savepoint belongs to the transaction around it, for
+// the feed too.
+func TestSavepoints(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, pgtenant.Template(t)).Pool(t)
+	c := open(t, pool, nil)
+	s := pgtenant.NewHeld(t, pool)
+	_, mark := count(t, s, "")
+	err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
+		for i := range 100 { // more than PostgreSQL keeps in a backend's entry of its snapshot
+			err := pgx.BeginFunc(t.Context(), tx, func(inner pgx.Tx) error {
+				_, err := c.WithTx(inner).Create(t.Context(), tenant.Spec{Slug: fmt.Sprintf("s-%d", i)})
+				if err == nil && i%2 == 0 {
+					err = errors.New("rolled back to the savepoint")
+				}
+				return err
+			})
+			if (err != nil) != (i%2 == 0) {
+				return err
+			}
+			var n int
+			if n, mark = count(t, s, mark); n != 0 {
+				t.Errorf("saw %d before the commit", n)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := count(t, s, mark); n != 50 {
+		t.Errorf("saw %d of 50", n)
 	}
 }
 

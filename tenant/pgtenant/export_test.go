@@ -3,6 +3,7 @@ package pgtenant
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -39,6 +40,12 @@ func NewHeld(t *testing.T, pool *pgxpool.Pool) Held {
 		t.Fatal(err)
 	}
 	return Held{s}
+}
+
+// Impatient gives up listening connections after d of silence.
+func (h Held) Impatient(d time.Duration) Held {
+	h.silence = d
+	return h
 }
 
 // Hold implements tenanttest.Holder.

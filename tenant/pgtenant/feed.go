@@ -20,18 +20,29 @@ type store struct {
 	records
 
 	pool *pgxpool.Pool
+	// silence is how long a listening connection may say nothing before it is
+	// asked for a sign of life, and may take to answer: a network may forget
+	// it without a word.
+	silence time.Duration
 }
 
-func newStore(pool *pgxpool.Pool) *store { return &store{records{pool}, pool} }
+func newStore(pool *pgxpool.Pool) *store { return &store{records{pool}, pool, 30 * time.Second} }
 
 // A mark is the history that it belongs to and a snapshot of PostgreSQL's,
-// such as "7345…/1/16384 731:740:733". The snapshot says exactly which
-// transactions were complete. The history tells a catalog from the same one
-// after a restore: the cluster, its timeline, which every recovery to a point
-// in time begins anew, and the database.
+// such as "7345…/00000001/5/16390/1790000000.5 731:740:733". The snapshot says
+// exactly which transactions were complete. The history tells a catalog from
+// the same one after a restore:
+//
+//   - the cluster, and its timeline, which every recovery to a point in time
+//     and every failover begins anew;
+//   - the database, and the table in it, which a restore from a dump makes anew;
+//   - the start of the server, without which its files are not replaced. So a
+//     restart makes every node load everything once more, which it can afford.
 const historySQL = `SELECT (SELECT system_identifier::text FROM pg_control_system())
 	|| '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
-	|| '/' || (SELECT oid::text FROM pg_database WHERE datname = current_database()),
+	|| '/' || (SELECT oid::text FROM pg_database WHERE datname = current_database())
+	|| '/' || to_regclass('partywall_catalog.tenant')::oid
+	|| '/' || extract(epoch FROM pg_postmaster_start_time()),
 	pg_current_snapshot()::text`
 
 // allSQL and changesSQL yield the rows for the zero mark and for a later one.
@@ -99,26 +110,18 @@ func rewound(seen, now string) bool {
 	return err != nil || err2 != nil || then > current
 }
 
-// pingInterval is how long a listening connection may be silent before it is
-// asked for a sign of life: a network may forget it without a word.
-const pingInterval = 30 * time.Second
-
 // Watch implements [tenant.Store]. It takes a connection out of the pool, so
 // that the pool's size is not lessened, and ends it on return.
 func (s *store) Watch(ctx context.Context, wake func()) error {
-	pooled, err := s.pool.Acquire(ctx)
+	conn, err := s.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("pgtenant: watching: %w", err)
 	}
-	conn := pooled.Hijack()
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = conn.Close(ctx)
 	}()
-	if _, err := conn.Exec(ctx, `LISTEN partywall_catalog`); err != nil {
-		return fmt.Errorf("pgtenant: watching: %w", translate(err))
-	}
 	for {
 		wake() // the first time for all that happened before LISTEN
 		if err := s.waitForWord(ctx, conn); err != nil {
@@ -127,9 +130,24 @@ func (s *store) Watch(ctx context.Context, wake func()) error {
 	}
 }
 
+// listen returns a connection of its own that listens.
+func (s *store) listen(ctx context.Context) (*pgx.Conn, error) {
+	short, cancel := context.WithTimeout(ctx, s.silence)
+	defer cancel()
+	pooled, err := s.pool.Acquire(short)
+	if err != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	if _, err := pooled.Exec(short, `LISTEN partywall_catalog`); err != nil {
+		pooled.Release() // which ends it where it is broken
+		return nil, errors.Join(ctx.Err(), translate(err))
+	}
+	return pooled.Hijack(), nil
+}
+
 func (s *store) waitForWord(ctx context.Context, conn *pgx.Conn) error {
 	for {
-		quiet, cancel := context.WithTimeout(ctx, pingInterval)
+		quiet, cancel := context.WithTimeout(ctx, s.silence)
 		_, err := conn.WaitForNotification(quiet)
 		timedOut := quiet.Err() != nil && ctx.Err() == nil
 		cancel()
@@ -142,7 +160,7 @@ func (s *store) waitForWord(ctx context.Context, conn *pgx.Conn) error {
 		if !timedOut || conn.IsClosed() {
 			return err
 		}
-		ping, cancel := context.WithTimeout(ctx, pingInterval)
+		ping, cancel := context.WithTimeout(ctx, s.silence)
 		err = conn.Ping(ping)
 		cancel()
 		if err != nil {

@@ -62,3 +62,23 @@ func TestRotation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// There is room for 32 keys: one more would be of no use to any node.
+func TestRotationHasAnEnd(t *testing.T) {
+	t.Parallel()
+	c := open(t, pgtest.New(t, pgtenant.Template(t)).Pool(t), nil)
+	for want := uint32(2); want <= 32; want++ {
+		if id, err := c.RotateEnvelopeKey(t.Context()); id != want || err != nil {
+			t.Fatalf("rotated to %d, %v; want %d", id, err, want)
+		}
+	}
+	if id, err := c.RotateEnvelopeKey(t.Context()); id != 0 || !errors.Is(err, tenant.ErrInvalid) {
+		t.Errorf("rotated to %d, %v", id, err)
+	}
+	if n, err := c.DropEnvelopeKeys(t.Context(), 0); n != 31 || err != nil {
+		t.Errorf("dropped %d keys, %v", n, err)
+	}
+	if id, err := c.RotateEnvelopeKey(t.Context()); id != 33 || err != nil {
+		t.Errorf("rotated to %d, %v", id, err)
+	}
+}

@@ -32,7 +32,7 @@ func (s *store) List(ctx context.Context, q tenant.Query) (tenant.Page, error) {
 	where.equal("strategy", string(q.Strategy))
 	if q.Labels.Len() > 0 {
 		where.clauses = append(where.clauses, "labels <> '{}'") // lets the partial index serve
-		where.add("labels @> ", q.Labels)
+		where.clauses = append(where.clauses, fmt.Sprintf("labels @> %s::text::jsonb", where.bind(object(q.Labels))))
 	}
 	if q.SlugPrefix != "" {
 		where.add("slug >= ", q.SlugPrefix)

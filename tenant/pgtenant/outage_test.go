@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,6 +65,8 @@ func TestOutage(t *testing.T) {
 		"Suspend": second(here.Suspend(t.Context(), acme.ID, "")),
 		"Refresh": second(here.Refresh(t.Context(), tenant.ByID(acme.ID))),
 		"List":    second(here.List(t.Context(), tenant.Query{})),
+		"Rotate":  second(here.RotateEnvelopeKey(t.Context())),
+		"Drop":    second(here.DropEnvelopeKeys(t.Context(), 0)),
 	} {
 		if !errors.Is(err, tenant.ErrUnavailable) {
 			t.Errorf("%s: %v", what, err)
@@ -116,6 +119,45 @@ func TestWatchReconnects(t *testing.T) {
 	case <-told:
 	case <-time.After(20 * time.Second):
 		t.Error("not told")
+	}
+}
+
+// A network that swallows packets must not keep a node from listening again:
+// neither while it asks to be told, nor later.
+func TestWatchSilence(t *testing.T) {
+	t.Parallel()
+	pool, line := behindProxy(t, pgtest.New(t, pgtenant.Template(t)))
+	s := pgtenant.NewHeld(t, pool).Impatient(300 * time.Millisecond)
+	release := sync.OnceFunc(line.hold.Unlock)
+	line.hold.Lock()
+	t.Cleanup(release)
+	if err := s.Watch(t.Context(), func() { t.Error("woken by nobody") }); err == nil || t.Context().Err() != nil {
+		t.Errorf("while it asks: %v", err)
+	}
+	release()
+	told := make(chan struct{}, 1)
+	ended := make(chan error)
+	watch := func() {
+		ended <- s.Watch(t.Context(), func() {
+			select {
+			case told <- struct{}{}:
+			default:
+			}
+		})
+	}
+	go watch()
+	for listening := false; !listening; {
+		select {
+		case <-told:
+			listening = true
+		case <-ended: // a busy machine has more silence than this test allows
+			go watch()
+		}
+	}
+	line.hold.Lock()
+	defer line.hold.Unlock()
+	if err := <-ended; err == nil || t.Context().Err() != nil {
+		t.Errorf("later: %v", err)
 	}
 }
 

@@ -11,10 +11,11 @@ import (
 	"github.com/partywall/partywall/internal/pgtest"
 )
 
-// proxy stands between a pool and PostgreSQL, and can be cut.
+// proxy stands between a pool and PostgreSQL, and can be cut or fall silent.
 type proxy struct {
 	listener net.Listener
 	target   string
+	hold     sync.RWMutex // held to let nothing pass, with all connections standing
 
 	mu    sync.Mutex
 	cut   bool
@@ -93,7 +94,7 @@ func (p *proxy) serve(wg *sync.WaitGroup) {
 			continue
 		}
 		pipe := func(to, from net.Conn) {
-			_, _ = io.Copy(to, from)
+			_, _ = io.Copy(gated{to, p}, from)
 			_ = to.Close()
 			_ = from.Close()
 			p.mu.Lock()
@@ -104,4 +105,17 @@ func (p *proxy) serve(wg *sync.WaitGroup) {
 		wg.Go(func() { pipe(server, client) })
 		wg.Go(func() { pipe(client, server) })
 	}
+}
+
+// gated writes when nothing is held.
+type gated struct {
+	io.Writer
+
+	p *proxy
+}
+
+func (g gated) Write(b []byte) (int, error) {
+	g.p.hold.RLock()
+	defer g.p.hold.RUnlock()
+	return g.Writer.Write(b)
 }

@@ -30,7 +30,7 @@ func (r *records) Create(ctx context.Context, t tenant.Tenant) (tenant.Tenant, e
 	created, err := r.one(ctx, `INSERT INTO partywall_catalog.tenant (id, slug, name, status, reason, plan, region,
 			labels, server, strategy, schema, database, bucket, cache, epoch, version, delete_after,
 			created_at, updated_at, changed_in)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 1, $16, at, at, '0'
+		SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11, $12, $13, $14, $15, 1, $16, at, at, '0'
 		FROM clock_timestamp() AS at
 		ON CONFLICT DO NOTHING
 		RETURNING `+columns, append([]any{t.ID}, values(t)...)...)
@@ -50,7 +50,7 @@ func (r *records) Create(ctx context.Context, t tenant.Tenant) (tenant.Tenant, e
 // Update implements [tenant.Records].
 func (r *records) Update(ctx context.Context, t tenant.Tenant) (tenant.Tenant, error) {
 	updated, err := r.one(ctx, `UPDATE partywall_catalog.tenant SET slug = $2, name = $3, status = $4, reason = $5,
-			plan = $6, region = $7, labels = $8, server = $9, strategy = $10, schema = $11, database = $12,
+			plan = $6, region = $7, labels = $8::text::jsonb, server = $9, strategy = $10, schema = $11, database = $12,
 			bucket = $13, cache = $14, epoch = $15, delete_after = $16,
 			version = version + 1, updated_at = clock_timestamp()
 		WHERE id = $1 AND version = $17
@@ -74,9 +74,20 @@ func values(t tenant.Tenant) []any {
 	}
 	p := t.Placement
 	return []any{
-		t.Slug, t.Name, string(t.Status), t.Reason, string(t.Plan), string(t.Region), t.Labels,
+		t.Slug, t.Name, string(t.Status), t.Reason, string(t.Plan), string(t.Region), object(t.Labels),
 		p.Server, string(p.Strategy), p.Schema, p.Database, p.Bucket, p.Cache, p.Epoch, deleteAfter,
 	}
+}
+
+// object is l as the text of a JSON object. Sent as text, and cast by the
+// statement, it means the same in all of pgx's modes: those that do not ask the
+// server for the types of parameters do not know our types either.
+func object(l tenant.Labels) string {
+	text, err := l.MarshalJSON()
+	if err != nil {
+		return "{}" // which cannot be: names and values are texts
+	}
+	return string(text)
 }
 
 // Find implements [tenant.Records].

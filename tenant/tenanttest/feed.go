@@ -30,6 +30,21 @@ func testChanges(t *testing.T, s tenant.Store) {
 		t.Error(err)
 	}
 
+	// A tombstone is a change like any other: what is not told of lives on.
+	dead := c
+	dead.Status, dead.Name, dead.Labels = tenant.Deleted, "", tenant.Labels{}
+	dead.Placement.Epoch++ // it may not write any more
+	if dead, err = s.Update(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	for what, from := range map[string]tenant.Mark{"since": next, "from the beginning": ""} {
+		found, _, err := collect(t.Context(), s, from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantSame(t, "a tombstone "+what, found[c.ID], dead)
+	}
+
 	// The same mark yields the same again, so nothing is lost with an answer.
 	again, _, err := collect(t.Context(), s, mark)
 	if err != nil {
@@ -184,6 +199,8 @@ func testWatch(t *testing.T, s tenant.Store) {
 		t.Helper()
 		select {
 		case <-woken:
+		case err := <-ended:
+			t.Fatalf("Watch ended before the wake %s: %v", what, err)
 		case <-ctx.Done():
 			t.Fatalf("no wake %s", what)
 		}

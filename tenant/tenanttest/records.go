@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,40 +125,45 @@ func testUpdate(t *testing.T, s tenant.Store) {
 	_, err = s.Update(t.Context(), draft("nobody"))
 	wantError(t, "a tenant that is not", err, tenant.ErrNotFound)
 	wantSame(t, "after the refusals", find(t, s, tenant.ByID(got.ID)), got)
+
+	// The clock of the store runs: of two tenants, the one that was changed
+	// last can be told.
+	for range 100_000 {
+		if got = rename(t, s, got, got.Name+"."); got.UpdatedAt.After(created.UpdatedAt) {
+			return
+		}
+		got.Name = "Other"
+	}
+	t.Errorf("updated at %s, whatever happens", got.UpdatedAt)
 }
 
-// No update is lost: 16 writers each append their letter 4 times.
+// Of 16 updates that race from one version exactly one wins, again and again,
+// and none of those that won is lost.
 func testUpdateRace(t *testing.T, s tenant.Store) {
-	const writers, times = 16, 4
-	created := create(t, s, "busy")
-	errs := race(writers, func(i int) error {
-		for done := 0; done < times; {
-			now, err := s.Find(t.Context(), tenant.ByID(created.ID))
-			if err != nil {
-				return err
-			}
-			now.Name += string(rune('a' + i))
-			switch _, err := s.Update(t.Context(), now); {
-			case err == nil:
-				done++
-			case !errors.Is(err, tenant.ErrConflict):
-				return err
+	const writers, rounds = 16, 5
+	now := create(t, s, "busy")
+	for round := range rounds {
+		won := make([]tenant.Tenant, writers)
+		errs := race(writers, func(i int) (err error) {
+			mine := now
+			mine.Name += string(rune('a' + i))
+			won[i], err = s.Update(t.Context(), mine)
+			return err
+		})
+		winner := slices.Index(errs, nil)
+		for i, err := range errs {
+			if i != winner {
+				wantError(t, "a loser", err, tenant.ErrConflict)
 			}
 		}
-		return nil
-	})
-	if err := errors.Join(errs...); err != nil {
-		t.Fatal(err)
-	}
-	end := find(t, s, tenant.ByID(created.ID))
-	if end.Version != 1+writers*times {
-		t.Errorf("version %d after %d updates", end.Version, writers*times)
-	}
-	added := strings.TrimPrefix(end.Name, created.Name)
-	for i := range writers {
-		if n := strings.Count(added, string(rune('a'+i))); n != times {
-			t.Errorf("writer %d left %d of %d marks", i, n, times)
+		if winner < 0 {
+			t.Fatalf("round %d: nobody won", round)
 		}
+		wantSame(t, "the winner's", find(t, s, tenant.ByID(now.ID)), won[winner])
+		if want := now.Name + string(rune('a'+winner)); won[winner].Name != want || won[winner].Version != now.Version+1 {
+			t.Errorf("round %d: %q, version %d", round, won[winner].Name, won[winner].Version)
+		}
+		now = won[winner]
 	}
 }
 
