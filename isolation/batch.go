@@ -35,6 +35,7 @@ func (db *DB) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 type batch struct {
 	conn     *conn
 	gate     gate
+	gated    bool // the gate is in the batch
 	queued   []*pgx.QueuedQuery
 	stmts    []*stmt
 	next     int
@@ -42,6 +43,7 @@ type batch struct {
 	open     *rows // being read
 	done     func(error) error
 	err      error
+	closing  bool // in Close, which a queued function may call again
 	closed   bool
 }
 
@@ -55,19 +57,21 @@ func (c *conn) sendBatch(ctx context.Context, g gate, b *pgx.Batch, inTx bool, d
 		if err != nil {
 			return nil, err
 		}
-		if word, _ := firstWord(q.sql); !inTx && controlsTx(word) {
-			return nil, fmt.Errorf("%w: %s in a batch; use a transaction", ErrRefused, word)
+		if !inTx && (q.word == "savepoint" || q.word == "release" || q.word == "rollback") {
+			return nil, fmt.Errorf("%w: %s in a batch; use a transaction", ErrRefused, q.word)
 		}
-		c.tainted = c.tainted || leavesTrace(q.sql, inTx)
+		if err := c.suspect(g, q, inTx); err != nil {
+			return nil, err
+		}
 		queries[i], sqls[i] = q, q.sql
 	}
 	stmts, err := c.describe(ctx, g, sqls...)
 	if err != nil {
 		return nil, err
 	}
-	out := &batch{conn: c, gate: g, queued: b.QueuedQueries, stmts: stmts, done: done}
-	p := c.pg.StartPipeline(ctx)
 	gated := c.needs(g)
+	out := &batch{conn: c, gate: g, gated: gated, queued: b.QueuedQueries, stmts: stmts, done: done}
+	p := c.pg.StartPipeline(ctx)
 	if gated {
 		c.sendGate(p, g)
 	}
@@ -90,16 +94,6 @@ func (c *conn) sendBatch(ctx context.Context, g gate, b *pgx.Batch, inTx bool, d
 	}
 	out.pipeline = p
 	return out, nil
-}
-
-// controlsTx reports whether a statement that begins with word would end the
-// implicit transaction that the batch is.
-func controlsTx(word string) bool {
-	switch word {
-	case "begin", "start", "commit", "end", "rollback", "abort", "prepare", "savepoint", "release":
-		return true
-	}
-	return false
 }
 
 // Query implements [pgx.BatchResults].
@@ -155,31 +149,61 @@ func (b *batch) QueryRow() pgx.Row {
 func (b *batch) Exec() (pgconn.CommandTag, error) { return exec(b.Query()) }
 
 // Close implements [pgx.BatchResults]: it reads what is unread, calling the
-// functions that were queued with it, and gives the connection back.
+// functions that were queued with it, and gives the connection back, also when
+// one of them panics. From within such a function it does nothing.
 func (b *batch) Close() error {
-	if b.closed {
+	if b.closed || b.closing {
 		return b.err
 	}
+	b.closing = true
+	defer b.end()
 	b.finishOpen()
 	for b.err == nil && b.next < len(b.stmts) {
-		if fn := b.queued[b.next].Fn; fn != nil {
+		at := b.next
+		if fn := b.queued[at].Fn; fn != nil {
 			if err := fn(b); err != nil && b.err == nil {
 				b.err = err
 			}
-			continue
 		}
-		_, _ = b.Exec() // the batch keeps the error
+		if b.err == nil && b.next == at {
+			_, _ = b.Exec() // the batch keeps the error
+		}
+	}
+	b.end()
+	return b.err
+}
+
+// end gives the connection back, once.
+func (b *batch) end() {
+	if b.closed {
+		return
 	}
 	b.finishOpen()
+	unread := b.err == nil && b.next < len(b.stmts)
 	b.closed = true
 	if err := b.pipeline.Close(); b.err == nil {
 		b.err = err
 	}
-	if b.err == nil {
+	if b.gated && b.err == nil {
 		b.conn.passed(b.gate)
 	}
+	if unread && b.err == nil {
+		b.err = errors.New("isolation: batch ended before it was read")
+	}
 	b.err = b.done(b.err)
-	return b.err
+}
+
+func (b *batch) settle() {}
+
+func (b *batch) sever(err error) {
+	if b.closed {
+		return
+	}
+	if b.open != nil {
+		b.open.sever(err)
+		b.open = nil
+	}
+	b.closed, b.err = true, err
 }
 
 // Tx implements [pgx.BatchResults]. It is nil: a batch begins no transaction.

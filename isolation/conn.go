@@ -25,6 +25,7 @@ type conn struct {
 	enter *entry // how the gate is passed; nil for the system's connections
 
 	bound   int64 // the tenant the session is bound to: 0 nobody, -1 unknown
+	shown   int64 // the tenant last shown at the gate, whose lease the session may hold
 	epoch   int64
 	timeout int32         // the session's statement timeout in ms, -1 unknown
 	skew    time.Duration // how far the server's clock is ahead of ours
@@ -129,6 +130,21 @@ func (c *conn) alive(ctx context.Context, idle time.Duration) bool {
 	return c.pg.Ping(ctx) == nil
 }
 
+// suspect notes that the connection may not be given on after a statement that
+// leaves something in its session. Behind a pooler the session is not ours to
+// end, so the statement is refused; and where the gate is read only so is all
+// that PostgreSQL itself would not hold to reading, RESET for one.
+func (c *conn) suspect(g gate, q query, inTx bool) error {
+	if g.readonly && !q.heldToReading() {
+		return fmt.Errorf("%w: %s by a tenant that is not active", ErrRefused, q.word)
+	}
+	if c.enter != nil && c.enter.pooled && q.outlivesPooler(inTx) {
+		return fmt.Errorf("%w: %s would stay in the pooler's connection for whoever has it next", ErrRefused, q.word)
+	}
+	c.tainted = c.tainted || q.leavesTrace(inTx)
+	return nil
+}
+
 // clean reports whether the connection may serve somebody else.
 func (c *conn) clean() bool {
 	return !c.tainted && !c.pg.IsClosed() && !c.pg.IsBusy() && c.pg.TxStatus() == 'I'
@@ -148,7 +164,7 @@ func (c *conn) discard(ctx context.Context) error {
 		return err
 	}
 	c.stmts = newStatements(c.stmts.capacity)
-	c.bound, c.timeout = 0, unknown
+	c.bound, c.shown, c.timeout = 0, 0, unknown
 	return gateError(c.open(ctx))
 }
 

@@ -33,7 +33,7 @@ func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []stri
 
 // copyFrom inserts within a transaction.
 func copyFrom(ctx context.Context, t *tx, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if err := t.check(ctx); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return 0, err
 	}
 	if len(columns) == 0 || len(table) == 0 {
@@ -96,11 +96,11 @@ func (t *tx) arrayTypes(ctx context.Context, table pgx.Identifier, columns []str
 	}
 	types := make([]*pgtype.Type, 0, len(columns))
 	for _, f := range rows.FieldDescriptions() {
-		known, ok := t.lease.conn.types.TypeForOID(f.DataTypeOID)
+		known, ok := t.body.lease.conn.types.TypeForOID(f.DataTypeOID)
 		if !ok || strings.HasPrefix(known.Name, "_") {
 			return nil, nil
 		}
-		array, ok := t.lease.conn.types.TypeForName("_" + known.Name)
+		array, ok := t.body.lease.conn.types.TypeForName("_" + known.Name)
 		if !ok {
 			return nil, nil
 		}
@@ -127,7 +127,7 @@ func (t *tx) insertUnnested(ctx context.Context, table pgx.Identifier, columns [
 		from[i] = "pg_catalog.unnest($" + strconv.Itoa(i+1) + ")"
 	}
 	sql := `INSERT INTO ` + table.Sanitize() + ` (` + columnList(columns) + `) SELECT * FROM ROWS FROM (` + strings.Join(from, ", ") + `)` //nolint:unqueryvet // the columns are those just listed
-	c := t.lease.conn
+	c := t.body.lease.conn
 	if err := c.build(&stmt{sd: &pgconn.StatementDescription{SQL: sql, ParamOIDs: oids}}, args); err != nil {
 		return err
 	}

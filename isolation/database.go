@@ -21,6 +21,17 @@ func (ownDatabase) database(_ *server, t tenant.Tenant) string {
 
 func (ownDatabase) path(s *server, _ tenant.Tenant) string { return quote(s.opts.Schema) }
 
+// fit refuses databases that cannot be one tenant's own, so that nobody's end
+// is everybody's.
+func (o ownDatabase) fit(s *server, t tenant.Tenant) error {
+	name := o.database(s, t)
+	switch name {
+	case s.app.Database, "postgres", "template0", "template1":
+		return fmt.Errorf("%w: database %s is not tenant %s's (%s) own", ErrRefused, quote(name), t.ID, t.Slug)
+	}
+	return nil
+}
+
 func (o ownDatabase) create(ctx context.Context, s *server, t tenant.Tenant) error {
 	name := o.database(s, t)
 	err := s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
@@ -42,6 +53,9 @@ func (o ownDatabase) create(ctx context.Context, s *server, t tenant.Tenant) err
 
 func (o ownDatabase) remove(ctx context.Context, s *server, t tenant.Tenant) error {
 	name := o.database(s, t)
+	if err := s.alone(ctx, name, o.path(s, t), t); err != nil && !isCode(err, "3D000") {
+		return err
+	}
 	s.forget(name)
 	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)+` WITH (FORCE)`); err != nil {

@@ -94,16 +94,21 @@ func Open(ctx context.Context, tenants Registry, servers Servers, opts *Options)
 // start begins to follow the catalog and to end idle connections.
 func (db *DB) start() {
 	ctx, cancel := context.WithCancel(context.Background())
+	var mu sync.Mutex // unsubscribing does not wait for an event on its way
 	var working sync.WaitGroup
 	working.Go(func() { db.sweep(ctx) })
 	unsubscribe := db.tenants.Subscribe(func(e tenant.Event) {
-		if e.Before.Placement.Epoch != 0 && e.Moved() {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() == nil && e.Before.Placement.Epoch != 0 && e.Moved() {
 			working.Go(func() { db.follow(ctx, e) })
 		}
 	})
 	db.stop = func() {
 		unsubscribe()
+		mu.Lock()
 		cancel()
+		mu.Unlock()
 		working.Wait()
 	}
 }
@@ -119,7 +124,11 @@ func (db *DB) sweep(ctx context.Context) {
 		case <-ticker.C:
 		}
 		for _, s := range db.servers {
-			s.group.Sweep(db.opts.Clock().Add(-db.opts.IdleTimeout))
+			before := db.opts.Clock().Add(-db.opts.IdleTimeout)
+			s.group.Sweep(before)
+			if s.system != nil {
+				s.system.group.Sweep(before)
+			}
 		}
 	}
 }
@@ -129,7 +138,7 @@ func (db *DB) sweep(ctx context.Context) {
 func (db *DB) follow(ctx context.Context, e tenant.Event) {
 	for _, p := range []tenant.Placement{e.Before.Placement, e.After.Placement} {
 		if s := db.servers[p.Server]; s != nil {
-			s.drop(e.After.Number)
+			s.drop(e.Before.Number) // After is nobody when the catalog has lost the tenant
 		}
 	}
 	s := db.servers[e.After.Placement.Server]

@@ -15,8 +15,11 @@ func (db *DB) DropIdle(slug string, who map[string]tenant.Tenant) {
 	}
 }
 
-// LeavesTrace is leavesTrace.
-func LeavesTrace(sql string, inTx bool) bool { return leavesTrace(sql, inTx) }
+// LeavesTrace is query.leavesTrace.
+func LeavesTrace(sql string, inTx bool) bool {
+	word, rest := firstWord(sql)
+	return query{sql: sql, word: word, rest: rest}.leavesTrace(inTx)
+}
 
 // SetFence sets a tenant's fence as whoever moves it would.
 func (db *DB) SetFence(ctx context.Context, t tenant.Tenant, state string) error {

@@ -20,6 +20,8 @@ type Result[T any] struct {
 	Rows []T
 	// Err says why there is no answer. The other tenants' are not affected.
 	Err error
+
+	panicked any // what the host's code panicked with
 }
 
 // fanOutWorkers is how many tenants are asked at once: a report must not take
@@ -43,11 +45,16 @@ func FanOut[T any](ctx context.Context, db *DB, tenants iter.Seq2[tenant.Tenant,
 		db.opts.Audit(ctx, SystemUse{Reason: use.reason, SQL: "FANOUT"})
 		inside, cancel := context.WithCancel(context.WithValue(tenant.Without(ctx), systemKey{}, nil))
 		defer cancel()
-		ask := func(t tenant.Tenant) Result[T] {
+		ask := func(t tenant.Tenant) (r Result[T]) {
+			// In a goroutine of ours nobody could recover: it goes on in the caller's.
+			defer func() { r.panicked = recover() }()
 			rows, err := askOne(tenant.Admit(inside, t), db, scan, sql, args)
 			return Result[T]{Tenant: t, Rows: rows, Err: err}
 		}
 		for r := range spread(inside, tenants, ask) {
+			if r.panicked != nil {
+				panic(r.panicked)
+			}
 			if !yield(r) {
 				return
 			}

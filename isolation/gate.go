@@ -103,6 +103,7 @@ func (c *conn) sendGate(p *pgconn.Pipeline, g gate) {
 		timeout = -1 // it is set already
 	}
 	c.enter.send(p, g, timeout)
+	c.shown = g.number
 	c.forget() // until we have read that all went well
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -16,24 +17,30 @@ var inspectRoleSQL string
 //go:embed inspect_tables.sql
 var inspectTablesSQL string
 
-// inspect makes sure that the wall is standing in a database, seen with the
-// eyes of the role that serves tenants.
-func (s *server) inspect(ctx context.Context, d *database) error {
-	c, err := pgx.ConnectConfig(ctx, d.dialer.config.Copy())
+// inspectTime is how long a server has to answer for its wall.
+const inspectTime = time.Minute
+
+// inspect makes sure that the wall is standing in a database, or in one schema
+// of it if that is named, seen with the eyes of the role that serves tenants.
+func (s *server) inspect(ctx context.Context, p place, schema string) error {
+	ctx, cancel := context.WithTimeout(ctx, inspectTime)
+	defer cancel()
+	config := p.dialer.config.Copy()
+	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return fmt.Errorf("isolation: server %q: connecting as %s: %w", s.name, d.dialer.config.User, err)
+		return fmt.Errorf("isolation: server %q: connecting as %s: %w", s.name, config.User, err)
 	}
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // nothing was changed
 	findings, err := s.inspectRole(ctx, c)
 	if err != nil {
 		return fmt.Errorf("isolation: server %q: looking at the role: %w", s.name, err)
 	}
-	tables, err := s.inspectTables(ctx, c)
+	tables, err := s.inspectTables(ctx, c, schema)
 	if err != nil {
 		return fmt.Errorf("isolation: server %q: looking at the tables: %w", s.name, err)
 	}
 	if findings = append(findings, tables...); len(findings) > 0 {
-		return &UnsafeError{Server: s.name, Database: d.name, Findings: findings}
+		return &UnsafeError{Server: s.name, Database: config.Database, Findings: findings}
 	}
 	return nil
 }
@@ -73,8 +80,8 @@ type table struct {
 	Rights     []string // rights that look past row-level security
 }
 
-func (s *server) inspectTables(ctx context.Context, c *pgx.Conn) ([]string, error) {
-	rows, err := c.Query(ctx, inspectTablesSQL, s.role(), s.opts.TenantColumn)
+func (s *server) inspectTables(ctx context.Context, c *pgx.Conn, schema string) ([]string, error) {
+	rows, err := c.Query(ctx, inspectTablesSQL, s.role(), s.opts.TenantColumn, schema)
 	if err != nil {
 		return nil, err
 	}

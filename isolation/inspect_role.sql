@@ -5,6 +5,9 @@ WITH me AS (SELECT * FROM pg_roles WHERE rolname = current_user),
      mine AS (SELECT r.* FROM pg_roles r, me WHERE pg_has_role(me.oid, r.oid, 'MEMBER') AND NOT me.rolsuper)
 SELECT format('role %I is a superuser and no policy holds it; run: ALTER ROLE %I NOSUPERUSER', rolname, rolname) FROM me WHERE rolsuper
 UNION ALL
+SELECT format('role %I logs in and becomes %I, and any statement may go back; take the role out of the connection string and run: ALTER ROLE %I RESET role', session_user, current_user, session_user)
+ WHERE session_user <> current_user
+UNION ALL
 SELECT format('role %I has BYPASSRLS and no policy holds it; run: ALTER ROLE %I NOBYPASSRLS', rolname, rolname)
   FROM mine WHERE rolbypassrls
 UNION ALL

@@ -1,6 +1,10 @@
 -- Every relation of the host's, as the role that serves tenants sees it. $1 is
--- the wall's role that the policies are for, $2 the usual tenant column.
-WITH walls AS (
+-- the wall's role that the policies are for, $2 the usual tenant column, $3 a
+-- schema, if only that one is meant. A right counts if the role has it itself or
+-- by SET ROLE.
+WITH mine AS (
+  SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user OR pg_has_role(r.oid, 'MEMBER')
+), walls AS (
   SELECT p.polrelid, p.polname, pg_get_expr(p.polqual, p.polrelid) AS using, pg_get_expr(p.polwithcheck, p.polrelid) AS checking,
          p.polpermissive AND p.polcmd = '*' AND p.polroles = ARRAY[$1::text::regrole::oid] AS plain,
          (SELECT a.attname FROM pg_depend d JOIN pg_attribute a ON a.attrelid = p.polrelid AND a.attnum = d.refobjsubid
@@ -13,9 +17,10 @@ WITH walls AS (
 )
 SELECT c.oid::regclass::text,
        c.relkind::text,
-       has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-         OR has_any_column_privilege(c.oid, 'SELECT, INSERT, UPDATE, REFERENCES') AS reachable,
-       has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege(c.oid, 'INSERT, UPDATE') AS writable,
+       EXISTS (SELECT FROM mine m WHERE has_table_privilege(m.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+         OR has_any_column_privilege(m.oid, c.oid, 'SELECT, INSERT, UPDATE, REFERENCES')) AS reachable,
+       EXISTS (SELECT FROM mine m WHERE has_table_privilege(m.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+         OR has_any_column_privilege(m.oid, c.oid, 'INSERT, UPDATE')) AS writable,
        EXISTS (SELECT FROM partywall.shared_table s WHERE s.relation = c.oid) AS shared,
        COALESCE(w.attname, '')::text AS tenant_column,
        EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = $2 AND NOT a.attisdropped) AS candidate,
@@ -28,9 +33,9 @@ SELECT c.oid::regclass::text,
           WHERE a.attrelid = c.oid AND a.attname = w.attname), false) AS standing,
        ARRAY(SELECT quote_ident(p.polname) FROM pg_policy p
               WHERE p.polrelid = c.oid AND p.polpermissive AND p.polname <> COALESCE(w.polname, '')
-                AND EXISTS (SELECT FROM unnest(p.polroles) AS r WHERE r = 0 OR pg_has_role(r, 'USAGE'))) AS permissive,
+                AND EXISTS (SELECT FROM unnest(p.polroles) AS r WHERE r = 0 OR pg_has_role(r, 'MEMBER'))) AS permissive,
        ARRAY(SELECT right_name FROM unnest(ARRAY['TRUNCATE', 'REFERENCES', 'TRIGGER']) AS right_name
-              WHERE has_table_privilege(c.oid, right_name)) AS rights
+              WHERE EXISTS (SELECT FROM mine m WHERE has_table_privilege(m.oid, c.oid, right_name))) AS rights
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN walls w ON w.polrelid = c.oid
@@ -40,4 +45,5 @@ SELECT c.oid::regclass::text,
    -- has it on its search_path, and may have made the host's tables there.
    AND (n.nspname <> 'partywall' OR c.relname NOT IN ('shared_table', 'reference_bigint', 'reference_uuid', 'key', 'fence', 'migration'))
    AND n.nspname !~ '^pg_(toast_)?temp_'
+   AND ($3::text = '' OR n.nspname = $3::text)
    AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')

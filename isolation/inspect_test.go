@@ -63,6 +63,8 @@ func TestOpenRefusesAWallThatIsNotStanding(t *testing.T) {
 		"CREATE in a schema":      {`GRANT CREATE ON SCHEMA public TO PUBLIC`, `may create in schema public`},
 		"temporary tables":        {`DO $d$ BEGIN EXECUTE format('GRANT TEMP ON DATABASE %I TO partywall_app', current_database()); END $d$`, `temporary tables`},
 		"in a tenant's schema":    {`ALTER TABLE initech.orders DISABLE ROW LEVEL SECURITY`, `initech.orders`},
+		"a new partition":         {`CREATE TABLE parted (tenant_id bigint NOT NULL DEFAULT partywall.tenant(), id int) PARTITION BY LIST (id); SELECT partywall.protect('parted'); CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)`, `parted_1" is neither protected`},
+		"an heir":                 {`CREATE TABLE heir () INHERITS (orders)`, `heir" is neither protected`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,6 +134,7 @@ func TestOpenRefusesAnUnsafeRole(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
+	h.refuseRoleByDetour(t, admin)
 	plain := pgtest.Role(t, "house", "LOGIN")
 	if err := h.openAgain(t, plain); err != nil {
 		t.Errorf("control: %v", err)
@@ -155,5 +158,28 @@ func TestOpenReportsAllMistakesTogether(t *testing.T) {
 	}
 	if strings.Contains(fmt.Sprint(err), "hunter2") {
 		t.Errorf("the error shows a password: %v", err)
+	}
+}
+
+// refuseRoleByDetour opens with roles whose rights do not show at first sight:
+// one that has become another at login, and one that may become another.
+func (h *house) refuseRoleByDetour(t *testing.T, admin *pgx.Conn) {
+	t.Helper()
+	super, plain := pgtest.Role(t, "house", "LOGIN SUPERUSER"), pgtest.Role(t, "house", "LOGIN")
+	group, between, member := pgtest.Role(t, "house", "NOLOGIN"), pgtest.Role(t, "house", "NOLOGIN NOINHERIT"), pgtest.Role(t, "house", "LOGIN")
+	for name, role := range map[string]struct{ user, sql, says string }{
+		"a disguised superuser": {super, fmt.Sprintf(`GRANT partywall_app TO %[2]s; ALTER ROLE %[1]s SET role = %[2]s`, super, plain), "logs in and becomes"},
+		"a right by SET ROLE": {member, fmt.Sprintf(`CREATE TABLE IF NOT EXISTS public.payroll (id int); GRANT SELECT ON public.payroll TO %[2]s;
+			GRANT %[2]s TO %[3]s; GRANT partywall_app, %[3]s TO %[1]s`, member, group, between), `payroll" is neither protected nor shared`},
+	} {
+		if _, err := admin.Exec(t.Context(), role.sql); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := h.openAgain(t, role.user); !errors.Is(err, isolation.ErrUnsafe) || !strings.Contains(err.Error(), role.says) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if _, err := admin.Exec(t.Context(), `DROP TABLE public.payroll`); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -95,22 +95,40 @@ type keyring struct {
 	// load reads the database's newest key; nil when keys were configured.
 	load func(context.Context) (Key, error)
 
-	mu  sync.Mutex
-	key Key
+	loading turn // one reads it, the others wait
+	mu      sync.Mutex
+	key     Key
+}
+
+func newKeyring(load func(context.Context) (Key, error)) *keyring {
+	return &keyring{load: load, loading: newTurn(1)}
 }
 
 // current returns the key to sign with, reading it the first time.
 func (r *keyring) current(ctx context.Context) (Key, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.key.ID != 0 {
-		return r.key, nil
+	if key, ok := r.known(); ok {
+		return key, nil
+	}
+	if err := r.loading.take(ctx); err != nil {
+		return Key{}, fmt.Errorf("isolation: waiting for the signing key: %w", err)
+	}
+	defer r.loading.leave()
+	if key, ok := r.known(); ok {
+		return key, nil
 	}
 	key, err := r.load(ctx)
 	if err == nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.key = key
 	}
 	return key, err
+}
+
+func (r *keyring) known() (Key, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.key, r.key.ID != 0
 }
 
 // refused says that the database did not know key, and reports whether there

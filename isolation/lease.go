@@ -17,6 +17,7 @@ type lease struct {
 	gate   gate
 	item   *affinity.Item[*conn]
 	conn   *conn
+	over   bool // the connection has been given back
 }
 
 // lease finds the tenant of ctx a connection to where its data is.
@@ -38,7 +39,7 @@ func (db *DB) lease(ctx context.Context) (*lease, error) {
 		return nil, fmt.Errorf("isolation: tenant %s (%s) on %s: %w", t.ID, t.Slug, p.server.name, err)
 	}
 	l.conn = l.item.Conn
-	if db.opts.Hostile && l.conn.bound != t.Number && l.conn.bound != 0 {
+	if db.opts.Hostile && l.conn.shown != t.Number && l.conn.shown != 0 {
 		if err := l.conn.discard(ctx); err != nil {
 			l.discard()
 			return nil, fmt.Errorf("isolation: cleaning a connection: %w", err)
@@ -92,9 +93,13 @@ func (db *DB) revive(ctx context.Context, p place, item *affinity.Item[*conn]) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, db.opts.AcquireTimeout)
 	defer cancel()
+	defer func() {
+		if item.Fresh {
+			p.pool.Discard(item) // there was an error, or Options.Configure has panicked
+		}
+	}()
 	c, err := p.dialer.dial(ctx)
 	if err != nil {
-		p.pool.Discard(item)
 		return nil, err
 	}
 	item.Dialled(c)
@@ -102,19 +107,50 @@ func (db *DB) revive(ctx context.Context, p place, item *affinity.Item[*conn]) (
 }
 
 // release gives the connection back, or ends it if its next user could meet
-// something of this one.
+// something of this one. It goes back as the tenant's whose lease the session
+// may hold, bound or not: whoever fences that tenant drops it.
 func (l *lease) release() {
-	if !l.conn.clean() {
+	switch {
+	case l.over:
+	case !l.conn.clean():
 		l.discard()
-		return
+	default:
+		l.over = true
+		l.place.pool.Release(l.item, l.conn.shown)
 	}
-	l.place.pool.Release(l.item, max(0, l.conn.bound))
+}
+
+// discard ends the connection.
+func (l *lease) discard() {
+	if !l.over {
+		l.over = true
+		l.place.pool.Discard(l.item)
+	}
+}
+
+// work does the first part of the work, after which something else holds the
+// lease. It gives the connection back when that fails, and ends it when it
+// panics: in an argument's encoding, say, which is the host's code.
+func (l *lease) work(start func() error) error {
+	fine := false
+	defer func() {
+		if !fine {
+			l.discard()
+		}
+	}()
+	err := start()
+	fine = true
+	if err != nil {
+		if errors.Is(err, errNoSession) || errors.Is(err, errUnknownKey) {
+			l.conn.tainted = true
+		}
+		l.release()
+	}
+	return err
 }
 
 // inside is the gate of statements in a transaction that has passed it.
-func (l *lease) inside() gate { return gate{passed: true} }
-
-func (l *lease) discard() { l.place.pool.Discard(l.item) }
+func (l *lease) inside() gate { return gate{passed: true, readonly: l.gate.readonly} }
 
 // finish is release for the end of a statement, whose error it names.
 func (l *lease) finish(err error) error {
@@ -133,7 +169,7 @@ func (db *DB) tenant(ctx context.Context) (tenant.Tenant, error) {
 	if err != nil {
 		return tenant.Tenant{}, err
 	}
-	if now.Version < named.Version {
+	if now.Version < named.Version && now.Number == named.Number {
 		now = named // this node's snapshot is behind what the context was made of
 	}
 	if now.Status != tenant.Active && (!tenant.Admitted(ctx) || !now.Status.Readable()) {
@@ -153,13 +189,9 @@ func (db *DB) run(ctx context.Context, start func(context.Context, *lease) error
 		if err != nil {
 			return err
 		}
-		if err = start(ctx, l); err == nil {
+		if err = l.work(func() error { return start(ctx, l) }); err == nil {
 			return nil
 		}
-		if errors.Is(err, errNoSession) || errors.Is(err, errUnknownKey) {
-			l.conn.tainted = true
-		}
-		l.release()
 		again, err := db.reconsider(ctx, l, err, patience)
 		if !again {
 			return err

@@ -46,7 +46,7 @@ type Server struct {
 // Limits bound what one tenant may take of its server.
 type Limits struct {
 	// Conns is how many connections the tenant may use at once. Defaults to
-	// half the server's budget.
+	// half the server's budget; -1 is no limit but the budget.
 	Conns int
 	// StatementTimeout ends statements that run longer. Defaults to 30
 	// seconds; -1 is no limit.

@@ -37,10 +37,49 @@ func (db *DB) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	if err != nil {
 		return err
 	}
-	if err := s.setFence(ctx, how.database(s, t), fence{number: t.Number, epoch: t.Placement.Epoch, state: fenceShut}); err != nil && !isCode(err, "3D000") {
+	s.drop(t.Number)
+	err = s.setFence(ctx, how.database(s, t), fence{number: t.Number, epoch: t.Placement.Epoch, state: fenceShut})
+	if err == nil {
+		err = s.shut(ctx, how.database(s, t), t)
+	}
+	if err != nil && !isCode(err, "3D000") {
 		return err // 3D000: the database is gone already
 	}
 	return how.remove(ctx, s, t)
+}
+
+// shut makes sure that a tenant's fence is shut. It is not when the data
+// server knows a later epoch: t is out of date, and its rows may be in use.
+func (s *server) shut(ctx context.Context, database string, t tenant.Tenant) error {
+	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
+		var epoch int64
+		var shut bool
+		err := conn.QueryRow(ctx, `SELECT epoch, state = 'f' FROM partywall.fence WHERE tenant_id = $1`, t.Number).Scan(&epoch, &shut)
+		if err != nil {
+			return fmt.Errorf("isolation: reading the fence of tenant %d on server %q: %w", t.Number, s.name, err)
+		}
+		if !shut {
+			return &FencedError{ID: t.ID, Slug: t.Slug, Have: t.Placement.Epoch, Want: epoch}
+		}
+		return nil
+	})
+}
+
+// alone makes sure that nobody but t is let in where t's rows are, before all
+// of the place goes.
+func (s *server) alone(ctx context.Context, database, path string, t tenant.Tenant) error {
+	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
+		var other *int64
+		err := conn.QueryRow(ctx, `SELECT min(tenant_id) FROM partywall.fence WHERE tenant_id <> $1 AND path = $2 AND state <> 'f'`,
+			t.Number, path).Scan(&other)
+		if err != nil {
+			return fmt.Errorf("isolation: looking for other tenants on server %q: %w", s.name, err)
+		}
+		if other != nil {
+			return fmt.Errorf("%w: tenant %d is at home where tenant %s (%s) is to end", ErrRefused, *other, t.ID, t.Slug)
+		}
+		return nil
+	})
 }
 
 func (db *DB) whereabouts(t tenant.Tenant) (*server, strategy, error) {
@@ -49,6 +88,9 @@ func (db *DB) whereabouts(t tenant.Tenant) (*server, strategy, error) {
 		return nil, nil, fmt.Errorf("%w: tenant %s (%s) is on %q", ErrNoServer, t.ID, t.Slug, t.Placement.Server)
 	}
 	how, err := strategyOf(t)
+	if err == nil {
+		err = how.fit(s, t)
+	}
 	return s, how, err
 }
 
@@ -95,6 +137,10 @@ const drainTime = "1s"
 // setFence sets a tenant's fence once every lease on the tenant has been given
 // back, and ends the sessions that do not give theirs back in time.
 func (s *server) setFence(ctx context.Context, database string, f fence) error {
+	if err := s.telling.take(ctx); err != nil {
+		return fmt.Errorf("isolation: waiting to tell server %q of tenant %d: %w", s.name, f.number, err)
+	}
+	defer s.telling.leave()
 	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, `SET lock_timeout = '`+drainTime+`'`); err != nil {
 			return err
@@ -108,11 +154,20 @@ func (s *server) setFence(ctx context.Context, database string, f fence) error {
 			if !isCode(err, "55P03") || attempt == 2 { // lock_not_available
 				return fmt.Errorf("isolation: telling server %q of tenant %d, epoch %d: %w", s.name, f.number, f.epoch, err)
 			}
-			if _, err := conn.Exec(ctx, `SELECT partywall.evict($1)`, f.number); err != nil {
+			if err := evict(ctx, conn, f.number); err != nil {
 				return fmt.Errorf("isolation: ending the sessions of tenant %d on server %q: %w", f.number, s.name, err)
 			}
 		}
 	})
+}
+
+// evict ends the sessions that hold a lease on a tenant.
+func evict(ctx context.Context, conn *pgx.Conn, number int64) error {
+	_, err := conn.Exec(ctx, `SELECT partywall.evict($1)`, number)
+	if isCode(err, "42501") { // insufficient_privilege: the migrator of a managed server could not grant it
+		return fmt.Errorf("%w; run as a superuser: GRANT pg_signal_backend TO partywall_owner", err)
+	}
+	return err
 }
 
 func isCode(err error, code string) bool {

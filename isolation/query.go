@@ -28,7 +28,9 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 			out, err = db.queryReadOnly(ctx, l, q)
 			return err
 		}
-		l.conn.tainted = l.conn.tainted || leavesTrace(q.sql, false)
+		if err := l.conn.suspect(l.gate, q, false); err != nil {
+			return err
+		}
 		x, err := l.conn.start(ctx, l.gate, q.sql, q.args, q.text)
 		if err != nil {
 			return err
@@ -45,10 +47,12 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 // queryReadOnly runs a statement for a tenant that is not active, in a
 // transaction that cannot write.
 func (db *DB) queryReadOnly(ctx context.Context, l *lease, q query) (pgx.Rows, error) {
+	if err := l.conn.suspect(l.gate, q, false); err != nil {
+		return nil, err
+	}
 	if err := l.conn.begin(ctx, l.gate, pgx.TxOptions{AccessMode: pgx.ReadOnly}); err != nil {
 		return nil, err
 	}
-	l.conn.tainted = l.conn.tainted || leavesTrace(q.sql, false)
 	x, err := l.conn.start(ctx, l.inside(), q.sql, q.args, q.text)
 	if err != nil {
 		_, _ = l.conn.control(ctx, "ROLLBACK") // a connection that fails here is not given back

@@ -37,6 +37,15 @@ func (r *rows) Close() {
 	r.done, r.x = nil, nil
 }
 
+func (r *rows) settle() { r.Close() }
+
+func (r *rows) sever(err error) {
+	if r.done != nil {
+		r.err = err
+		r.done, r.x, r.Rows = nil, nil, failedRows{err}
+	}
+}
+
 // Err implements [pgx.Rows]. It is complete once the rows are closed.
 func (r *rows) Err() error {
 	if r.done != nil {

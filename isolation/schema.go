@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,7 +27,7 @@ func (o ownSchema) path(s *server, t tenant.Tenant) string {
 
 func (o ownSchema) create(ctx context.Context, s *server, t tenant.Tenant) error {
 	name := quote(o.name(t))
-	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
+	err := s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+name+`;
 			GRANT USAGE ON SCHEMA `+name+` TO partywall_app, partywall_pooled, partywall_system`)
 		if err != nil {
@@ -36,9 +37,32 @@ func (o ownSchema) create(ctx context.Context, s *server, t tenant.Tenant) error
 			Server: s.name, Database: s.app.Database, Schema: o.name(t), Strategy: tenant.Schema,
 		})
 	})
+	if err != nil {
+		return err
+	}
+	// The database has been looked at already; these tables are new in it.
+	p, err := s.database(ctx, s.app.Database)
+	if err != nil {
+		return err
+	}
+	return s.inspect(ctx, p, o.name(t))
+}
+
+// fit refuses schemas that cannot be one tenant's own, so that nobody's end is
+// everybody's.
+func (o ownSchema) fit(s *server, t tenant.Tenant) error {
+	name := o.name(t)
+	switch {
+	case name == s.opts.Schema, name == "public", name == "partywall", name == "information_schema", strings.HasPrefix(name, "pg_"):
+		return fmt.Errorf("%w: schema %s is not tenant %s's (%s) own", ErrRefused, quote(name), t.ID, t.Slug)
+	}
+	return nil
 }
 
 func (o ownSchema) remove(ctx context.Context, s *server, t tenant.Tenant) error {
+	if err := s.alone(ctx, s.app.Database, o.path(s, t), t); err != nil {
+		return err
+	}
 	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
 		if _, err := conn.Exec(ctx, `DROP SCHEMA IF EXISTS `+quote(o.name(t))+` CASCADE`); err != nil {
 			return fmt.Errorf("isolation: dropping schema %s: %w", o.name(t), err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,6 +25,8 @@ type server struct {
 	group  *affinity.Group[*conn]
 	system *place // nil without a System URL
 
+	telling turn // so that news of many tenants takes a few connections only
+
 	mu        sync.Mutex
 	databases map[string]*database
 	closed    bool
@@ -33,6 +36,7 @@ type server struct {
 // role.
 type place struct {
 	server *server
+	group  *affinity.Group[*conn]
 	pool   *affinity.Pool[*conn]
 	dialer *dialer
 }
@@ -42,8 +46,8 @@ type database struct {
 	place
 
 	name  string
-	ready sync.Mutex // held while it is being looked at
-	safe  bool
+	ready turn        // taken while it is being looked at
+	safe  atomic.Bool // it has been, and the wall is standing
 }
 
 // defaultBudget is how many connections a server's tenants share.
@@ -53,7 +57,7 @@ const defaultBudget = 32
 func newServer(name string, config Server, opts *Options) (*server, error) {
 	s := &server{
 		name: name, config: config, opts: opts, databases: map[string]*database{},
-		budget: cmp.Or(config.MaxConns, defaultBudget),
+		budget: cmp.Or(config.MaxConns, defaultBudget), telling: newTurn(4),
 	}
 	var errs []error
 	wrong := func(format string, args ...any) {
@@ -135,20 +139,25 @@ func (s *server) database(ctx context.Context, name string) (place, error) {
 	}
 	d := s.databases[name]
 	if d == nil {
-		d = &database{name: name, place: s.newPlace(name)}
+		d = &database{name: name, place: s.newPlace(name), ready: newTurn(1)}
 		s.databases[name] = d
 	}
 	s.mu.Unlock()
 
-	d.ready.Lock()
-	defer d.ready.Unlock()
-	if d.safe {
+	if d.safe.Load() {
 		return d.place, nil
 	}
-	if err := s.inspect(ctx, d); err != nil {
+	if err := d.ready.take(ctx); err != nil {
+		return place{}, fmt.Errorf("isolation: server %q: waiting for database %s to be looked at: %w", s.name, quote(name), err)
+	}
+	defer d.ready.leave()
+	if d.safe.Load() {
+		return d.place, nil
+	}
+	if err := s.inspect(ctx, d.place, ""); err != nil {
 		return place{}, err
 	}
-	d.safe = true
+	d.safe.Store(true)
 	return d.place, nil
 }
 
@@ -169,6 +178,7 @@ func (s *server) newPlace(name string) place {
 	}
 	return place{
 		server: s,
+		group:  s.group,
 		pool:   s.group.NewPool(affinity.Config[*conn]{Close: (*conn).close}),
 		dialer: &dialer{
 			config: config, mode: mode, capacity: s.opts.Statements, pooled: s.config.Pooled,
@@ -182,13 +192,13 @@ func (s *server) keyring(database string) *keyring {
 	if len(s.config.Keys) > 0 {
 		return &keyring{key: s.config.Keys[0]}
 	}
-	return &keyring{load: func(ctx context.Context) (k Key, err error) {
+	return newKeyring(func(ctx context.Context) (k Key, err error) {
 		err = s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
 			k, err = newestKey(ctx, conn)
 			return err
 		})
 		return k, err
-	}}
+	})
 }
 
 // asMigrator runs fn on a connection of the migrator's to a database.

@@ -18,6 +18,9 @@ func (shared) database(s *server, _ tenant.Tenant) string { return s.app.Databas
 
 func (shared) path(s *server, _ tenant.Tenant) string { return quote(s.opts.Schema) }
 
+// fit has nothing to refuse: the tables are everybody's.
+func (shared) fit(*server, tenant.Tenant) error { return nil }
+
 // create has nothing to make: the tables are there since the server was opened.
 func (shared) create(context.Context, *server, tenant.Tenant) error { return nil }
 

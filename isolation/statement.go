@@ -25,12 +25,16 @@ type statements struct {
 	capacity int
 	bySQL    map[string]*list.Element // of *stmt
 	order    *list.List               // most recently used first
+	prefix   string                   // of the names; no other connection's are the same
 	serial   int
 	stale    []string // names to deallocate with the next preparation
 }
 
 func newStatements(capacity int) *statements {
-	return &statements{capacity: capacity, bySQL: map[string]*list.Element{}, order: list.New()}
+	return &statements{
+		capacity: capacity, bySQL: map[string]*list.Element{}, order: list.New(),
+		prefix: "partywall_" + strconv.FormatUint(uint64(randomInt64()), 36) + "_", //nolint:gosec // G115: the bits, not the value
+	}
 }
 
 func (s *statements) get(sql string) *stmt {
@@ -120,7 +124,7 @@ func (c *conn) learn(ctx context.Context, g gate, missing []string) (map[string]
 	for i, sql := range missing {
 		if c.mode == pgx.QueryExecModeCacheStatement {
 			c.stmts.serial++
-			names[i] = "partywall_" + strconv.Itoa(c.stmts.serial)
+			names[i] = c.stmts.prefix + strconv.Itoa(c.stmts.serial)
 		}
 		p.SendPrepare(names[i], sql, nil)
 	}
@@ -132,6 +136,9 @@ func (c *conn) learn(ctx context.Context, g gate, missing []string) (map[string]
 		err = closeErr
 	}
 	if err != nil {
+		if names[0] != "" {
+			c.stmts.stale = append(c.stmts.stale, names...) // some may have been prepared
+		}
 		return nil, err
 	}
 	if gated {

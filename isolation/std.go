@@ -95,6 +95,9 @@ func (c *stdConn) CheckNamedValue(v *driver.NamedValue) error {
 
 // BeginTx implements [driver.ConnBeginTx].
 func (c *stdConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
+	if c.tx != nil {
+		return nil, fmt.Errorf("%w: a transaction within a transaction", ErrRefused) // by way of sql.Conn.Raw
+	}
 	level, err := isoLevel(sql.IsolationLevel(opts.Isolation))
 	if err != nil {
 		return nil, err

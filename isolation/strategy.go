@@ -16,6 +16,8 @@ type strategy interface {
 	database(s *server, t tenant.Tenant) string
 	// path is the search_path of t's sessions.
 	path(s *server, t tenant.Tenant) string
+	// fit refuses a placement that cannot be t's alone, where it has to be.
+	fit(s *server, t tenant.Tenant) error
 	// create makes the place for t's rows. What is there already is adopted.
 	create(ctx context.Context, s *server, t tenant.Tenant) error
 	// remove ends t's rows. What is gone already is no mistake.

@@ -76,6 +76,7 @@ func (s *server) openSystem() error {
 	group := affinity.NewGroup[*conn](max(2, s.budget/4), s.opts.Clock)
 	s.system = &place{
 		server: s,
+		group:  group,
 		pool:   group.NewPool(affinity.Config[*conn]{Close: (*conn).close}),
 		dialer: &dialer{config: config, mode: pgx.QueryExecModeCacheStatement, capacity: s.opts.Statements, clock: s.opts.Clock},
 	}
@@ -123,13 +124,22 @@ func (db *DB) querySystem(ctx context.Context, use system, q query) (pgx.Rows, e
 	if err != nil {
 		return failedRows{err}, err
 	}
-	l.conn.tainted = l.conn.tainted || leavesTrace(q.sql, false)
-	x, err := l.conn.start(ctx, l.gate, q.sql, q.args, q.text)
+	var out pgx.Rows
+	err = l.work(func() error {
+		if err := l.conn.suspect(l.gate, q, false); err != nil {
+			return err
+		}
+		x, err := l.conn.start(ctx, l.gate, q.sql, q.args, q.text)
+		if err != nil {
+			return err
+		}
+		out = newRows(x, l.finish)
+		return nil
+	})
 	if err != nil {
-		l.release()
 		return failedRows{err}, err
 	}
-	return newRows(x, l.finish), nil
+	return out, nil
 }
 
 func (db *DB) beginSystem(ctx context.Context, use system, opts pgx.TxOptions) (pgx.Tx, error) {
@@ -137,11 +147,10 @@ func (db *DB) beginSystem(ctx context.Context, use system, opts pgx.TxOptions) (
 	if err != nil {
 		return nil, err
 	}
-	if err := l.conn.begin(ctx, l.gate, opts); err != nil {
-		l.release()
+	if err := l.work(func() error { return l.conn.begin(ctx, l.gate, opts) }); err != nil {
 		return nil, err
 	}
-	return &tx{db: db, lease: l}, nil
+	return &tx{body: &txBody{lease: l}}, nil
 }
 
 func (db *DB) batchSystem(ctx context.Context, use system, b *pgx.Batch) pgx.BatchResults {
@@ -149,9 +158,12 @@ func (db *DB) batchSystem(ctx context.Context, use system, b *pgx.Batch) pgx.Bat
 	if err != nil {
 		return &batch{err: err, closed: true}
 	}
-	out, err := l.conn.sendBatch(ctx, l.gate, b, false, l.finish)
+	var out *batch
+	err = l.work(func() (err error) {
+		out, err = l.conn.sendBatch(ctx, l.gate, b, false, l.finish)
+		return err
+	})
 	if err != nil {
-		l.release()
 		return &batch{err: err, closed: true}
 	}
 	return out

@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/partywall/partywall/tenant"
 )
 
 // Begin starts a transaction of the tenant of ctx with PostgreSQL's defaults.
@@ -43,7 +42,7 @@ func (db *DB) BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error) {
 			}
 			return err
 		}
-		out = &tx{db: db, lease: l, owner: l.tenant.ID}
+		out = &tx{body: &txBody{lease: l, owner: l.tenant.ID}}
 		return nil
 	})
 	if err != nil {
@@ -90,54 +89,57 @@ func beginSQL(opts pgx.TxOptions) string {
 	return strings.Join(parts, " ")
 }
 
-// tx is a transaction behind the wall.
+// tx is a transaction behind the wall, or a savepoint within one.
 type tx struct {
-	db     *DB
-	lease  *lease
-	owner  tenant.ID // zero for the system's
+	body   *txBody
+	parent *tx    // nil for the transaction itself
+	save   string // the savepoint's name
 	closed bool
-	depth  *int // counts the savepoints; shared with nested transactions
-	save   string
-	plans  map[string]string // what Prepare has named
 }
 
-// check refuses whoever the transaction does not belong to.
-func (t *tx) check(ctx context.Context) error {
-	if t.closed {
+// over reports whether the transaction has ended, or any savepoint that this
+// one is in.
+func (t *tx) over() bool {
+	for ; t != nil; t = t.parent {
+		if t.closed {
+			return true
+		}
+	}
+	return false
+}
+
+// ready refuses what can no longer be done, and whoever the transaction does
+// not belong to.
+func (t *tx) ready(ctx context.Context) error {
+	if t.over() {
 		return pgx.ErrTxClosed
 	}
-	if t.owner.IsZero() {
-		return nil
-	}
-	named, err := tenant.FromContext(ctx)
-	if err != nil {
-		return err
-	}
-	if named.ID != t.owner {
-		return fmt.Errorf("%w: the transaction of %s, the context of %s", tenant.ErrTwoTenants, t.owner, named.ID)
-	}
-	return nil
+	return t.body.ready(ctx)
 }
 
 // Query implements [pgx.Tx].
 func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := t.check(ctx); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return failedRows{err}, err
 	}
-	if named, ok := t.plans[sql]; ok {
+	if named, ok := t.body.plans[sql]; ok {
 		sql = named
 	}
 	q, err := parse(ctx, sql, args)
 	if err != nil {
 		return failedRows{err}, err
 	}
-	c := t.lease.conn
-	c.tainted = c.tainted || leavesTrace(q.sql, true)
-	x, err := c.start(ctx, t.lease.inside(), q.sql, q.args, q.text)
+	c := t.body.lease.conn
+	if err := c.suspect(t.body.lease.inside(), q, true); err != nil {
+		return failedRows{err}, err
+	}
+	x, err := c.start(ctx, t.body.lease.inside(), q.sql, q.args, q.text)
 	if err != nil {
 		return failedRows{err}, err
 	}
-	return newRows(x, func(err error) error { return err }), nil
+	rows := newRows(x, func(err error) error { return err })
+	t.body.open = rows
+	return rows, nil
 }
 
 // QueryRow implements [pgx.Tx].
@@ -153,13 +155,14 @@ func (t *tx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandT
 
 // SendBatch implements [pgx.Tx].
 func (t *tx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if err := t.check(ctx); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return &batch{err: err, closed: true}
 	}
-	results, err := t.lease.conn.sendBatch(ctx, t.lease.inside(), b, true, func(err error) error { return err })
+	results, err := t.body.lease.conn.sendBatch(ctx, t.body.lease.inside(), b, true, func(err error) error { return err })
 	if err != nil {
 		return &batch{err: err, closed: true}
 	}
+	t.body.open = results
 	return results
 }
 
@@ -171,24 +174,25 @@ func (t *tx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []strin
 // Prepare implements [pgx.Tx]. The name is good until the transaction ends:
 // what is prepared in the session is the library's own.
 func (t *tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if err := t.check(ctx); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return nil, err
 	}
 	q, err := parse(ctx, sql, nil)
 	if err != nil {
 		return nil, err
 	}
-	if t.lease.conn.mode == pgx.QueryExecModeExec {
+	c := t.body.lease.conn
+	if c.mode == pgx.QueryExecModeExec {
 		return nil, fmt.Errorf("%w: statements are not described in the exec mode", ErrRefused)
 	}
-	stmts, err := t.lease.conn.describe(ctx, t.lease.inside(), q.sql)
+	stmts, err := c.describe(ctx, t.body.lease.inside(), q.sql)
 	if err != nil {
 		return nil, err
 	}
-	if t.plans == nil {
-		t.plans = map[string]string{}
+	if t.body.plans == nil {
+		t.body.plans = map[string]string{}
 	}
-	t.plans[name] = q.sql
+	t.body.plans[name] = q.sql
 	described := *stmts[0].sd
 	described.Name = name
 	return &described, nil
@@ -196,55 +200,62 @@ func (t *tx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDe
 
 // Begin implements [pgx.Tx] by a savepoint.
 func (t *tx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if err := t.check(ctx); err != nil {
+	if err := t.ready(ctx); err != nil {
 		return nil, err
 	}
-	if t.depth == nil {
-		t.depth = new(int)
-	}
-	*t.depth++
-	name := "partywall_" + strconv.Itoa(*t.depth)
-	if _, err := t.lease.conn.control(ctx, "SAVEPOINT "+name); err != nil {
+	t.body.savepoints++
+	name := "partywall_" + strconv.Itoa(t.body.savepoints)
+	if _, err := t.body.lease.conn.control(ctx, "SAVEPOINT "+name); err != nil {
 		return nil, err
 	}
-	return &tx{db: t.db, lease: t.lease, owner: t.owner, depth: t.depth, save: name, plans: t.plans}, nil
+	return &tx{body: t.body, parent: t, save: name}, nil
 }
 
 // Commit implements [pgx.Tx]. Any context will do: the transaction knows whose
 // it is.
 func (t *tx) Commit(ctx context.Context) error {
-	if t.closed {
+	if t.over() {
 		return pgx.ErrTxClosed
 	}
 	t.closed = true
+	c := t.body.lease.conn
 	if t.save != "" {
-		_, err := t.lease.conn.control(ctx, "RELEASE SAVEPOINT "+t.save)
+		_, err := c.control(ctx, "RELEASE SAVEPOINT "+t.save)
 		return err
 	}
-	tag, err := t.lease.conn.control(ctx, "COMMIT")
+	t.body.detach()
+	defer t.body.lease.release()
+	tag, err := c.control(ctx, "COMMIT")
 	if err == nil && tag.String() == "ROLLBACK" {
 		err = pgx.ErrTxCommitRollback
 	}
-	t.lease.release()
 	return err
 }
+
+// rollbackTime is how long a server has to answer a ROLLBACK. One that takes
+// longer is not there, and the transaction ends with the connection.
+const rollbackTime = 5 * time.Second
 
 // Rollback implements [pgx.Tx]. Any context will do, also one that is done:
 // then the connection is ended, and the transaction with it.
 func (t *tx) Rollback(ctx context.Context) error {
-	if t.closed {
+	if t.over() {
 		return pgx.ErrTxClosed
 	}
 	t.closed = true
+	ctx, cancel := context.WithTimeout(ctx, rollbackTime)
+	defer cancel()
+	c := t.body.lease.conn
 	if t.save != "" {
-		_, err := t.lease.conn.control(ctx, "ROLLBACK TO SAVEPOINT "+t.save)
+		_, err := c.control(ctx, "ROLLBACK TO SAVEPOINT "+t.save)
 		return err
 	}
-	_, err := t.lease.conn.control(ctx, "ROLLBACK")
+	t.body.detach()
+	defer t.body.lease.release()
+	_, err := c.control(ctx, "ROLLBACK")
 	if err != nil {
-		t.lease.conn.tainted = true
+		c.tainted = true
 	}
-	t.lease.release()
 	return err
 }
 

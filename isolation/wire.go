@@ -125,6 +125,10 @@ func (c *conn) control(ctx context.Context, sql string) (pgconn.CommandTag, erro
 
 // begin starts a transaction, and passes the gate first or, behind a pooler,
 // in it. All goes in one flush.
+//
+// A gate that is read only takes a snapshot at once: from then on PostgreSQL
+// does not let the transaction become one that writes. (Behind a pooler the
+// gate itself has taken it.)
 func (c *conn) begin(ctx context.Context, g gate, opts pgx.TxOptions) error {
 	if !c.needs(g) {
 		_, err := c.control(ctx, beginSQL(opts))
@@ -148,6 +152,8 @@ func (c *conn) begin(ctx context.Context, g gate, opts pgx.TxOptions) error {
 		if readonly {
 			p.SendQueryParams("SET TRANSACTION READ ONLY", nil, nil, nil, nil)
 		}
+	} else if g.readonly {
+		p.SendQueryParams("SELECT", nil, nil, nil, nil)
 	}
 	if err := p.Sync(); err != nil {
 		return err
@@ -173,6 +179,9 @@ func (c *conn) readBegin(p *pgconn.Pipeline, g gate, inside, readonly bool) erro
 	}
 	if err := readCommand(p); err != nil {
 		return err
+	}
+	if !inside && g.readonly {
+		return readCommand(p)
 	}
 	if !inside {
 		return nil

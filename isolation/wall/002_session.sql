@@ -56,14 +56,15 @@ END $fn$;
 CREATE FUNCTION partywall.open_session(kid integer, k bigint, expires bigint, mac bytea) RETURNS double precision
 LANGUAGE plpgsql SECURITY DEFINER AS $fn$
 BEGIN
-  IF NOT partywall.verify(kid,
+  IF (partywall.verify(kid,
        '\x73'::pg_catalog.bytea OPERATOR(pg_catalog.||) pg_catalog.int8send(k)
        OPERATOR(pg_catalog.||) pg_catalog.int4send(pg_catalog.pg_backend_pid())
        OPERATOR(pg_catalog.||) pg_catalog.int8send(expires), mac)
-     OR expires::pg_catalog.float8 OPERATOR(pg_catalog.<) pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) THEN
+     AND expires::pg_catalog.float8 OPERATOR(pg_catalog.>=) pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())) IS NOT TRUE THEN
     RAISE EXCEPTION 'partywall: forged or expired session' USING ERRCODE = 'PW003';
   END IF;
   PERFORM pg_catalog.setval('partywall.secret'::pg_catalog.regclass, k),
+          pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, 0),
           pg_catalog.setval('partywall.mark'::pg_catalog.regclass, 0);
   RETURN pg_catalog.date_part('epoch', pg_catalog.clock_timestamp());
 END $fn$;
@@ -75,14 +76,15 @@ LANGUAGE sql IMMUTABLE AS $fn$ SELECT t OPERATOR(pg_catalog.#) 57869320194428108
 -- bind makes the session tenant t's until the next bind, and takes the lease
 -- that whoever fences the tenant has to wait for. ms is the statement timeout
 -- in milliseconds, or -1 to leave it as it is. (Conditions instead of
--- PERFORM: an expression costs a tenth of a query here.)
+-- PERFORM: an expression costs a tenth of a query here.) What lets in asks for
+-- IS TRUE and never for the opposite: a NULL is no proof.
 CREATE FUNCTION partywall.bind(k bigint, t bigint, e bigint, readonly boolean, ms integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $fn$
 DECLARE
   f  partywall.fence;
   ok pg_catalog.bool;
 BEGIN
-  IF pg_catalog.currval('partywall.secret'::pg_catalog.regclass) OPERATOR(pg_catalog.<>) k THEN
+  IF (pg_catalog.currval('partywall.secret'::pg_catalog.regclass) OPERATOR(pg_catalog.=) k) IS NOT TRUE THEN
     RAISE EXCEPTION 'partywall: wrong session secret' USING ERRCODE = 'PW003';
   END IF;
   -- Whatever happens from here on, the session is no longer the last tenant's.
@@ -110,9 +112,12 @@ BEGIN
      AND pg_catalog.set_config('search_path', f.path, false) IS NULL
      OR ms OPERATOR(pg_catalog.>=) 0
      AND pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, false) IS NULL
-     OR f.hi IS NOT NULL
-     AND (pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, f.hi) IS NULL
-          OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL) THEN
+     -- A fence without a UUID must not leave the last tenant's: 0 is nobody's.
+     OR (CASE WHEN f.hi IS NOT NULL
+        THEN pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, f.hi) IS NULL
+          OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL
+        ELSE pg_catalog.currval('partywall.mark_hi'::pg_catalog.regclass) OPERATOR(pg_catalog.<>) 0
+         AND pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, 0) IS NULL END) THEN
     RETURN 0;
   END IF;
   RETURN pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t);
@@ -126,12 +131,12 @@ DECLARE
   f  partywall.fence;
   ok pg_catalog.bool;
 BEGIN
-  IF NOT partywall.verify(kid,
+  IF (partywall.verify(kid,
        '\x74'::pg_catalog.bytea OPERATOR(pg_catalog.||) pg_catalog.int8send(t)
        OPERATOR(pg_catalog.||) pg_catalog.int8send(e)
        OPERATOR(pg_catalog.||) pg_catalog.boolsend(readonly)
        OPERATOR(pg_catalog.||) pg_catalog.int8send(expires), mac)
-     OR expires::pg_catalog.float8 OPERATOR(pg_catalog.<) pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) THEN
+     AND expires::pg_catalog.float8 OPERATOR(pg_catalog.>=) pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())) IS NOT TRUE THEN
     RAISE EXCEPTION 'partywall: forged or expired token' USING ERRCODE = 'PW003';
   END IF;
   IF pg_catalog.pg_advisory_xact_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NULL THEN
@@ -150,9 +155,11 @@ BEGIN
   IF pg_catalog.set_config('search_path', f.path, true) IS NULL
      OR ms OPERATOR(pg_catalog.>=) 0
      AND pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, true) IS NULL
-     OR f.hi IS NOT NULL
-     AND (pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, f.hi) IS NULL
-          OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL)
+     -- A fence without a UUID must not leave the last tenant's: 0 is nobody's.
+     OR (CASE WHEN f.hi IS NOT NULL
+        THEN pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, f.hi) IS NULL
+          OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL
+        ELSE pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, 0) IS NULL END)
      OR pg_catalog.setval('partywall.mark_at'::pg_catalog.regclass,
           (pg_catalog.date_part('epoch', pg_catalog.now()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8) IS NULL THEN
     RETURN 0;
