@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -39,7 +40,7 @@ func withServer(ctx context.Context, fn func(context.Context) error) (err error)
 	if os.Getenv("CATALOG_URL")+os.Getenv("APP_URL")+os.Getenv("MIGRATOR_URL") != "" {
 		return fn(ctx)
 	}
-	server, err := private.Start(ctx)
+	server, err := private.Start(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {
 		return err
 	}
@@ -93,13 +94,21 @@ func answer(w http.ResponseWriter, items []string, err error) {
 	fmt.Fprintln(w, items)
 }
 
-// serve serves this machine until ctx ends.
-func serve(ctx context.Context, port string, h http.Handler) error {
-	server := &http.Server{
-		Addr: net.JoinHostPort("localhost", port), Handler: h, ReadHeaderTimeout: 10 * time.Second,
+// serve serves this machine until ctx ends, on PORT or 8080.
+func serve(ctx context.Context, h http.Handler) error {
+	address := net.JoinHostPort("localhost", cmp.Or(os.Getenv("PORT"), "8080"))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return err
 	}
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	fmt.Printf("curl -d item=tea http://acme.localhost:%[1]s/orders; curl http://{acme,globex}.localhost:%[1]s/orders\n", port)
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // requests end with it, and with ctx
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

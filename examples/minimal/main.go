@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"os"
 
@@ -47,6 +46,5 @@ func run(ctx context.Context) error {
 		_, err := db.Exec(r.Context(), `INSERT INTO orders (item) VALUES ($1)`, r.FormValue("item"))
 		answer(w, nil, err)
 	})
-	fmt.Println("curl -d item=tea http://acme.localhost:8080/orders; curl http://{acme,globex}.localhost:8080/orders")
-	return serve(ctx, "8080", httptenant.Middleware(tenants, httptenant.Subdomain("localhost"), nil)(mux))
+	return serve(ctx, httptenant.Middleware(tenants, httptenant.Subdomain("localhost"), nil)(mux))
 }

@@ -6,8 +6,9 @@
 //	go run ./examples/recordstore -data ../shared/data/chinook -check
 //
 // It starts a private PostgreSQL, or makes databases of its own on the one in
-// DATABASE_URL, fills them, and serves until it is interrupted. Nothing is
-// left behind. With -data it reads the CSV files of the Chinook sample
+// DATABASE_URL, fills them, and serves until it is interrupted. Nothing is left
+// behind but the wall's own roles, which may be another database's too and
+// which nobody can log in as. With -data it reads the CSV files of the Chinook sample
 // database, otherwise it makes up its records. With -check it visits and
 // attacks itself over HTTP instead, and exits with 1 when a sum is wrong or a
 // row of one store has reached another.
@@ -31,7 +32,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout)
 	stop()
 	switch {
 	case err == nil:
@@ -48,27 +49,22 @@ func main() {
 type program struct {
 	addr, dir string
 	check     bool
-	out       io.Writer
 	log       *slog.Logger
 }
 
 // run is main with its surroundings given.
-func run(ctx context.Context, args []string, out io.Writer) (err error) {
-	p := &program{out: out, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
-	flags := flag.NewFlagSet("recordstore", flag.ContinueOnError)
-	flags.StringVar(&p.addr, "addr", "127.0.0.1:8080", "`address` to serve on; another port is taken if this one is")
-	flags.StringVar(&p.dir, "data", "", "`folder` with Chinook's CSV files, instead of made-up records")
-	flags.BoolVar(&p.check, "check", false, "visit and attack the stores, and exit")
-	if err := flags.Parse(args); err != nil {
+func run(ctx context.Context, args []string, getenv func(string) string, out io.Writer) (err error) {
+	p, err := parse(args, out)
+	if err != nil {
 		return err
 	}
 	data := records.Sample(records.MaxSample)
 	if p.dir != "" {
 		if data, err = records.Read(os.DirFS(p.dir)); err != nil {
-			return err
+			return fmt.Errorf("reading %s: %w", p.dir, err)
 		}
 	}
-	server, err := private.Start(ctx)
+	server, err := private.Start(ctx, getenv("DATABASE_URL"))
 	if err != nil {
 		return err
 	}
@@ -91,6 +87,28 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return s.check(ctx, config, data, out)
 	}
 	return s.serve(ctx, out)
+}
+
+// parse reads the command line, and explains it to usage.
+func parse(args []string, usage io.Writer) (*program, error) {
+	p := &program{}
+	flags := flag.NewFlagSet("recordstore", flag.ContinueOnError)
+	flags.SetOutput(usage)
+	flags.StringVar(&p.addr, "addr", "127.0.0.1:8080", "`address` to serve on; another port is taken if this one is")
+	flags.StringVar(&p.dir, "data", "", "`folder` with Chinook's CSV files, instead of made-up records")
+	flags.BoolVar(&p.check, "check", false, "visit and attack the stores, and exit")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	if flags.NArg() > 0 {
+		return nil, fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	level := slog.LevelWarn
+	if p.check {
+		level = slog.LevelError // every attack that is refused is a warning
+	}
+	p.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return p, nil
 }
 
 // place makes the databases of the catalog and of the stores.

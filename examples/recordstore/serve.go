@@ -111,7 +111,7 @@ A store:      http://%[3]s.%[2]s/
 
 Try the API:
   curl http://%[3]s.%[2]s/api/summary
-  curl http://%[3]s.%[2]s/api/invoices?limit=3
+  curl 'http://%[3]s.%[2]s/api/invoices?limit=3'
   curl http://%[3]s.%[2]s/api/customers -d '{"first_name":"Ada","last_name":"Byron","email":"ada@example.com"}'
 
 Try to get across:
@@ -126,16 +126,11 @@ Ctrl-C ends it all.
 
 // check visits and attacks the site.
 func (s *site) check(ctx context.Context, config chain.Config, data *records.Chain, out io.Writer) error {
-	var databases []string
-	for t, err := range s.chain.Tenants.All(ctx, tenant.Query{Strategy: tenant.Database}) {
-		if err != nil {
-			return err
-		}
-		databases = append(databases, t.Placement.Database)
+	target, err := s.target(ctx, config, data)
+	if err != nil {
+		return err
 	}
-	result, err := check.Run(ctx, check.Config{
-		Addr: s.listener.Addr().String(), Data: data, App: config.App, Databases: databases, GatewayKey: s.gatewayKey,
-	}, out)
+	result, err := check.Run(ctx, target, out)
 	if err != nil {
 		return err
 	}
@@ -143,4 +138,18 @@ func (s *site) check(ctx context.Context, config chain.Config, data *records.Cha
 		return errCheck
 	}
 	return nil
+}
+
+// target is what a check is told of the site.
+func (s *site) target(ctx context.Context, config chain.Config, data *records.Chain) (check.Config, error) {
+	target := check.Config{
+		Addr: s.listener.Addr().String(), Data: data, App: config.App, GatewayKey: s.gatewayKey,
+	}
+	for t, err := range s.chain.Tenants.All(ctx, tenant.Query{Strategy: tenant.Database}) {
+		if err != nil {
+			return check.Config{}, err
+		}
+		target.Databases = append(target.Databases, t.Placement.Database)
+	}
+	return target, nil
 }

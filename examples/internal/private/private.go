@@ -23,9 +23,10 @@ type Server struct {
 	databases, roles []string
 }
 
-// Start starts or finds a server; see package embedded. The caller stops it.
-func Start(ctx context.Context) (*Server, error) {
-	server, err := embedded.Start(ctx, nil)
+// Start takes the server that url leads a superuser to, or without one starts
+// or finds a server; see package embedded. The caller stops it.
+func Start(ctx context.Context, url string) (*Server, error) {
+	server, err := embedded.Start(ctx, &embedded.Options{DatabaseURL: url})
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +42,9 @@ func (s *Server) Name(name string) string { return name + s.suffix }
 // Create makes databases, and returns the superuser's URLs.
 func (s *Server) Create(ctx context.Context, names ...string) ([]string, error) {
 	urls := make([]string, len(names))
+	// Whoever is interrupted in between cannot know whether there is one, and
+	// Stop could look for it too early.
+	ctx = context.WithoutCancel(ctx)
 	err := s.run(ctx, func(conn *pgx.Conn) error {
 		for i, name := range names {
 			if _, err := conn.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{s.Name(name)}.Sanitize()); err != nil {

@@ -50,10 +50,15 @@ func (r *run) count() {
 	r.result.Attacks++
 }
 
-// inspect looks for others' rows in what an attempt has brought.
+// inspect looks for others' rows in what an attempt of s, or of nobody, has
+// brought.
 func (r *run) inspect(s *store, attempt, text string) {
+	who := "nobody"
+	if s != nil {
+		who = s.country
+	}
 	if found := r.foreign(text, s); found != nil {
-		r.leakf("%s: %s got %s and %d more", s.country, attempt, found[0], len(found)-1)
+		r.leakf("%s: %s got %s and %d more", who, attempt, found[0], len(found)-1)
 	}
 }
 
@@ -63,14 +68,8 @@ func (r *run) guessIDs(ctx context.Context, s *store) {
 		if country == s.country {
 			continue
 		}
-		for id := range other.invoices {
-			r.refused(ctx, s, http.MethodGet, fmt.Sprintf("/api/invoices/%d", id))
-			break // one of each store; all ids are alike
-		}
-		for id := range other.customers {
-			r.refused(ctx, s, http.MethodDelete, fmt.Sprintf("/api/customers/%d", id))
-			break // as above
-		}
+		r.refused(ctx, s, http.MethodGet, fmt.Sprintf("/api/invoices/%d", some(other.invoices)))
+		r.refused(ctx, s, http.MethodDelete, fmt.Sprintf("/api/customers/%d", some(other.customers)))
 	}
 }
 

@@ -2,7 +2,8 @@
 // and as its attackers do, and counts what does not add up and what leaks.
 //
 // It knows nothing of how the stores are kept. What must come back it works
-// out from the records; what must not, it tries to get.
+// out from the records; what must not, it tries to get, and only what no
+// attempt can show it looks up in the database's catalogue.
 package check
 
 import (
@@ -31,7 +32,16 @@ type Config struct {
 	Databases []string
 	// GatewayKey is what the chain's gateway signs with.
 	GatewayKey []byte
+	// Found is told of each finding at once, one at a time, with its kind:
+	// [Leak] or [Mismatch]. Defaults to nobody being told before the end.
+	Found func(kind, finding string)
 }
+
+// The kinds of findings; see [Result].
+const (
+	Leak     = "leak"
+	Mismatch = "mismatch"
+)
 
 // Result is what a check has found.
 type Result struct {
@@ -88,8 +98,8 @@ func Run(ctx context.Context, config Config, out io.Writer) (*Result, error) {
 	r.discover(ctx)
 	r.each(ctx, r.prepare)
 	r.each(ctx, r.visit)
-	r.each(ctx, r.attack)
 	r.attackDirectly(ctx)
+	r.each(ctx, r.attack)
 	r.each(ctx, r.revisit)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("check: %w", err)
@@ -122,15 +132,20 @@ func (r *run) each(ctx context.Context, fn func(context.Context, *store)) {
 }
 
 func (r *run) leakf(format string, args ...any) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.result.Leaks = append(r.result.Leaks, fmt.Sprintf(format, args...))
+	r.note(Leak, &r.result.Leaks, fmt.Sprintf(format, args...))
 }
 
 func (r *run) mismatchf(format string, args ...any) {
+	r.note(Mismatch, &r.result.Mismatches, fmt.Sprintf(format, args...))
+}
+
+func (r *run) note(kind string, findings *[]string, finding string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.result.Mismatches = append(r.result.Mismatches, fmt.Sprintf(format, args...))
+	*findings = append(*findings, finding)
+	if r.config.Found != nil {
+		r.config.Found(kind, finding)
+	}
 }
 
 // failed notes an error, unless it is the end of the check itself.
@@ -176,8 +191,8 @@ func (r *run) print(out io.Writer) {
 		fmt.Fprintf(&text, "%-16s %9s  %3d invoices  %3d customers  %s\n", s.country, s.seen.Total, s.seen.Invoices, s.seen.Customers, s.strategy)
 	}
 	fmt.Fprintf(&text, "%d attempts to cross the wall\n", r.result.Attacks)
-	list(&text, "leak", r.result.Leaks)
-	list(&text, "mismatch", r.result.Mismatches)
+	list(&text, Leak, r.result.Leaks)
+	list(&text, Mismatch, r.result.Mismatches)
 	_, _ = fmt.Fprintf(out, "%s%s\n", text.String(), &r.result) // the exit status says it too
 }
 

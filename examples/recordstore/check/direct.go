@@ -51,6 +51,7 @@ func (r *run) attackDatabase(ctx context.Context, target string) {
 	if len(reads) == 0 {
 		r.mismatchf("%s: found no tables to attack", config.Database)
 	}
+	r.comparePolicies(ctx, conn, config.Database)
 	for _, before := range preludes() {
 		for _, read := range reads {
 			r.count()

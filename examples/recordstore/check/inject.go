@@ -17,7 +17,8 @@ func (r *run) inject(ctx context.Context, s, victim *store) {
 	if got := len(played.Rows) - len(s.want.customers) - 1; got != len(s.want.invoices) {
 		r.mismatchf("%s: injected SQL finds %d invoices of its own, want %d; %s", s.country, got, len(s.want.invoices), played.Error)
 	}
-	fill := strings.NewReplacer("$victim", fmt.Sprint(victim.number))
+	fill := strings.NewReplacer("$victim", fmt.Sprint(victim.number),
+		"$customer", fmt.Sprint(some(victim.want.customers)), "$invoice", fmt.Sprint(some(victim.want.invoices)))
 	for line := range strings.Lines(injections) {
 		if text := strings.TrimSpace(line); text != "" {
 			r.inject1(ctx, s, fill.Replace(text))
@@ -29,6 +30,14 @@ func (r *run) inject(ctx context.Context, s, victim *store) {
 		}
 	}
 	r.hop(ctx, s)
+}
+
+// some returns one of the ids, which are all alike to an attacker, or 0.
+func some(ids map[int32]bool) (id int32) {
+	for id = range ids {
+		break
+	}
+	return id
 }
 
 func (r *run) inject1(ctx context.Context, s *store, text string) {
@@ -49,9 +58,10 @@ func (r *run) run1(ctx context.Context, s *store, text string) {
 	}
 }
 
-// unturned makes sure that the statement after an attack is this store's.
+// unturned makes sure that the statement after an attack is this store's. Its
+// text has the canary in it: others may not see what is said here either.
 func (r *run) unturned(ctx context.Context, s *store, text string) {
-	_, a, err := r.client.sql(ctx, s.slug, `SELECT 'tenant:' || partywall.tenant() UNION ALL SELECT email FROM customer`)
+	_, a, err := r.client.sql(ctx, s.slug, `SELECT 'tenant:' || partywall.tenant() UNION ALL SELECT email FROM customer -- `+s.canary)
 	if r.failed(ctx, s.country+": after "+text, err) {
 		return
 	}
@@ -108,7 +118,7 @@ const injections = `
 ' UNION SELECT partywall.open_session(1, 1, 9999999999, '\x00')::text, '' --
 ' UNION SELECT partywall.enter(1, $victim, 2, false, -1, 9999999999, '\x00')::text, email FROM customer --
 ' UNION SELECT 'tenant:' || partywall.admit($victim, 99, 'a', 'public', NULL, NULL), '' --
-' UNION SELECT encode(secret, 'hex'), 'tenant:$victim' FROM partywall.key --
+' UNION SELECT encode(secret, 'hex'), 'tenant' || ':$victim' FROM partywall.key --
 ' UNION SELECT path, 'tenant:' || tenant_id FROM partywall.fence --
 ' UNION (WITH mark AS MATERIALIZED (SELECT setval('partywall.mark', $victim)) SELECT c.email, '' FROM mark, customer c) --
 ' UNION (WITH gone AS MATERIALIZED (SELECT partywall.bind(1, 0, 0, false, -1)) SELECT c.email, '' FROM gone, customer c) --
@@ -117,7 +127,7 @@ const injections = `
 ' UNION SELECT database_to_xml(true, true, '')::text, '' --
 ' UNION SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE tablename IN ('customer', 'invoice') --
 ' UNION SELECT stavalues1::text, '' FROM pg_statistic --
-' UNION SELECT pg_read_file('/etc/passwd'), 'tenant:$victim' --
+' UNION SELECT pg_read_file('/etc/passwd'), 'tenant' || ':$victim' --
 ' UNION SELECT lo_import('/etc/passwd')::text, '' --
 ' AND 1 = (SELECT email FROM customer WHERE tenant_id = $victim LIMIT 1)::int --
 ' OR email::int = 1 AND tenant_id <> partywall.tenant() --
@@ -128,7 +138,9 @@ const injections = `
 
 // statements are what an attacker tries who can run any statement. Those that
 // write leave nothing behind should they get through: they write what is there
-// already, or end in an error that tells what they have done.
+// already, or end in an error that tells what they have done. None spells out
+// what would give it away, so that the text of one store's attack is not taken
+// for another's row.
 const statements = `
 SELECT email, 'tenant:' || tenant_id FROM customer WHERE tenant_id = $victim;
 SELECT 'customer:' || customer_id FROM customer FOR UPDATE;
@@ -142,9 +154,12 @@ WITH moved AS (UPDATE customer SET tenant_id = $victim, customer_id = -customer_
 WITH made AS (INSERT INTO customer (tenant_id, customer_id, first_name, last_name, country, email) VALUES ($victim, -1, '', '', '', '') RETURNING 'tenant:' || tenant_id AS t) SELECT t::int FROM made;
 WITH made AS (INSERT INTO invoice (tenant_id, invoice_id, customer_id, invoice_date, total) SELECT $victim, -1, customer_id, now(), 0 FROM customer LIMIT 1 RETURNING 'tenant:' || tenant_id AS t) SELECT t::int FROM made;
 WITH made AS (INSERT INTO invoice_line (tenant_id, invoice_line_id, invoice_id, track_id, unit_price, quantity) SELECT $victim, -1, invoice_id, track_id, 0, 1 FROM invoice_line LIMIT 1 RETURNING 'tenant:' || tenant_id AS t) SELECT t::int FROM made;
+DO 'BEGIN INSERT INTO customer (tenant_id, customer_id, first_name, last_name, country, email) VALUES ($victim, -1, ''a'', ''b'', ''c'', ''d''); RAISE EXCEPTION ''%'', ''tenant'' || '':$victim''; END';
+DO 'BEGIN INSERT INTO invoice (tenant_id, invoice_id, customer_id, invoice_date, total) VALUES ($victim, -1, $customer, now(), 0); RAISE EXCEPTION ''%'', ''tenant'' || '':$victim''; END';
+DO 'BEGIN INSERT INTO invoice_line (tenant_id, invoice_line_id, invoice_id, track_id, unit_price, quantity) SELECT $victim, -1, $invoice, min(track_id), 0, 1 FROM track; RAISE EXCEPTION ''%'', ''tenant'' || '':$victim''; END';
 MERGE INTO customer c USING (SELECT $victim AS t) v ON c.tenant_id = v.t WHEN MATCHED THEN UPDATE SET email = c.email;
-UPDATE track SET name = name RETURNING 'tenant:$victim';
-INSERT INTO genre VALUES (-1, '') RETURNING 'tenant:$victim';
+UPDATE track SET name = name RETURNING 'tenant' || ':$victim';
+INSERT INTO genre VALUES (-1, '') RETURNING 'tenant' || ':$victim';
 SET ROLE partywall_owner;
 SET ROLE partywall_system;
 SET SESSION AUTHORIZATION partywall_owner;
@@ -184,6 +199,8 @@ DO 'BEGIN PERFORM partywall.bind(1, $victim, 2, false, -1); EXCEPTION WHEN OTHER
 DO 'BEGIN PERFORM setval(''partywall.mark'', $victim); END';
 SELECT secret FROM partywall.key;
 SELECT query FROM pg_stat_activity;
+SELECT pg_stat_get_backend_activity(id) FROM pg_stat_get_backend_idset() AS id;
+SELECT * FROM pg_locks;
 SELECT statement FROM pg_prepared_statements;
 SELECT * FROM pg_cursors;
 SELECT pg_ls_dir('.');

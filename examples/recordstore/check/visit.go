@@ -45,7 +45,13 @@ func (r *run) discover(ctx context.Context) {
 		r.leakf("the page of the chain shows %s", found[0])
 	}
 	links := regexp.MustCompile(`href="http://([a-z0-9-]+)\.localhost:` + r.client.port + `/"`)
+	known := map[string]bool{}
 	for _, m := range links.FindAllStringSubmatch(a.body, -1) {
+		if known[m[1]] {
+			r.mismatchf("the page of the chain links to %s twice", m[1])
+			continue
+		}
+		known[m[1]] = true
 		r.stores = append(r.stores, &store{slug: m[1]})
 	}
 }
@@ -200,7 +206,7 @@ func (r *run) revisit(ctx context.Context, s *store) {
 		return
 	}
 	if s.canary != "" {
-		r.visitCustomers(ctx, s)
+		r.visit(ctx, s)
 	}
 	r.removeCanaries(ctx, s)
 	if r.failed(ctx, s.country, r.client.get(ctx, s.slug, "/api/summary", &s.seen)) {

@@ -2,7 +2,9 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -102,6 +104,9 @@ func (s *site) createCustomer(w http.ResponseWriter, r *http.Request) error {
 	body.DisallowUnknownFields()
 	if err := body.Decode(&c); err != nil {
 		return fmt.Errorf("%w: body: %w", tenant.ErrInvalid, err)
+	}
+	if _, err := body.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: body: there is more than one value in it", tenant.ErrInvalid)
 	}
 	for name, value := range map[string]string{"first_name": c.FirstName, "last_name": c.LastName, "email": c.Email} {
 		if value == "" {

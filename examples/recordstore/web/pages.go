@@ -14,28 +14,32 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-//go:embed pages/*.html
+//go:embed pages/*
 var pageFiles embed.FS
 
 func parsePages() (*template.Template, error) {
 	return template.New("pages").Funcs(template.FuncMap{
 		"share": share,
-		"words": func(s tenant.Strategy) string {
-			return map[tenant.Strategy]string{
-				tenant.Shared:   "Shared tables",
-				tenant.Schema:   "Own schema",
-				tenant.Database: "Own database",
-			}[s]
-		},
-	}).ParseFS(pageFiles, "pages/*.html")
+		"words": words,
+	}).ParseFS(pageFiles, "pages/*")
 }
 
-// share is how many percent part is of whole, for the length of a bar.
+// share is how many percent part is of whole, for the length of a bar. What
+// was given back has none.
 func share(part, whole money.Amount) int64 {
-	if whole <= 0 {
+	if part <= 0 || whole <= 0 {
 		return 0
 	}
 	return int64(part * 100 / whole)
+}
+
+// words names a strategy for people.
+func words(s tenant.Strategy) string {
+	return map[tenant.Strategy]string{
+		tenant.Shared:   "Shared tables",
+		tenant.Schema:   "Own schema",
+		tenant.Database: "Own database",
+	}[s]
 }
 
 // storeView is what the page of a store shows.
@@ -78,7 +82,7 @@ func (s *site) storePage(w http.ResponseWriter, r *http.Request) error {
 		if view.Summary, err = q.Summary(r.Context()); err != nil {
 			return err
 		}
-		if view.Customers, err = q.BestCustomers(r.Context(), 6); err != nil {
+		if view.Customers, err = q.BestCustomers(r.Context(), 5); err != nil {
 			return err
 		}
 		if view.Genres, err = q.TopGenres(r.Context(), 6); err != nil {
@@ -87,7 +91,7 @@ func (s *site) storePage(w http.ResponseWriter, r *http.Request) error {
 		if view.Years, err = q.SalesByYear(r.Context()); err != nil {
 			return err
 		}
-		view.Invoices, err = q.RecentInvoices(r.Context(), 8)
+		view.Invoices, err = q.RecentInvoices(r.Context(), 14)
 		return err
 	})
 	if err != nil {
@@ -98,7 +102,8 @@ func (s *site) storePage(w http.ResponseWriter, r *http.Request) error {
 
 // chainView is what the page of the chain shows: names, and no store's data.
 type chainView struct {
-	Host   string
+	Host   string // of the chain, with the port
+	Header string // in which a gateway names the store
 	Groups []chainGroup
 }
 
@@ -107,9 +112,33 @@ type chainGroup struct {
 	Tenants  []tenant.Tenant
 }
 
+// Stores is how many there are.
+func (v *chainView) Stores() (n int) {
+	for _, g := range v.Groups {
+		n += len(g.Tenants)
+	}
+	return n
+}
+
+// neighbours are two stores to try the wall between.
+type neighbours struct{ First, Second tenant.Tenant }
+
+// Pair returns the last two stores, which are the closest: if any share their
+// tables, these do. It returns nil for a chain that has not got two.
+func (v *chainView) Pair() *neighbours {
+	var all []tenant.Tenant
+	for _, g := range v.Groups {
+		all = append(all, g.Tenants...)
+	}
+	if len(all) < 2 {
+		return nil
+	}
+	return &neighbours{First: all[len(all)-2], Second: all[len(all)-1]}
+}
+
 // chainPage has no tenant, and so no way to any store's rows.
 func (s *site) chainPage(w http.ResponseWriter, r *http.Request) error {
-	view := &chainView{Host: baseOf(r), Groups: []chainGroup{
+	view := &chainView{Host: baseOf(r), Header: Header, Groups: []chainGroup{
 		{Strategy: tenant.Database}, {Strategy: tenant.Schema}, {Strategy: tenant.Shared},
 	}}
 	for t, err := range s.list.All(r.Context(), tenant.Query{Status: []tenant.Status{tenant.Active}}) {

@@ -84,7 +84,9 @@ func New(tenants Tenants, db *isolation.DB, opts *Options) (http.Handler, error)
 
 func (s *site) routes(playground bool) *http.ServeMux {
 	mux := http.NewServeMux()
-	for _, host := range []string{Base, "127.0.0.1", "[::1]"} {
+	// Without a port the mux leaves the brackets of an IPv6 address, with one it
+	// takes them away.
+	for _, host := range []string{Base, "127.0.0.1", "[::1]", "::1"} {
 		mux.Handle("GET "+host+"/{$}", httptenant.Public(s.handle(s.chainPage)))
 	}
 	mux.Handle("GET /{$}", s.handle(s.storePage))
@@ -119,8 +121,11 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		err = fmt.Errorf("%w: %w", tenant.ErrNotFound, err)
-	case errors.As(err, &pg) && pg.Code == "23505": // unique_violation
+	case !errors.As(err, &pg):
+	case pg.Code == "23505", pg.Code == "23503": // unique_violation, foreign_key_violation
 		err = fmt.Errorf("%w: %w", tenant.ErrConflict, err)
+	case pg.Code == "22021": // character_not_in_repertoire: a NUL in a text
+		err = fmt.Errorf("%w: %w", tenant.ErrInvalid, err)
 	}
 	if httptenant.StatusOf(err) == http.StatusInternalServerError {
 		s.log.ErrorContext(r.Context(), "web: request failed", "path", r.URL.Path, "error", err)
