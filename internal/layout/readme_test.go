@@ -1,0 +1,70 @@
+package layout_test
+
+import (
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestREADMEIsCompiled finds each Go and SQL snippet of the README, line by
+// line, in a file that is compiled or run: so none of them goes stale.
+func TestREADMEIsCompiled(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	snippets := regexp.MustCompile("(?s)```(?:go|sql)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	if len(snippets) == 0 {
+		t.Fatal("the README has no snippets")
+	}
+
+	files := flattened(t, os.DirFS("../.."))
+
+	for _, snippet := range snippets {
+		if !strings.Contains(files, flatten(snippet[1])) {
+			t.Errorf("stands in no file:\n%s", snippet[1])
+		}
+	}
+}
+
+// flattened returns all Go and SQL files of the tree in one text.
+func flattened(t *testing.T, tree fs.FS) string {
+	t.Helper()
+
+	var all strings.Builder
+
+	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, ".sql") {
+			return err
+		}
+
+		text, err := fs.ReadFile(tree, name)
+		all.WriteString(flatten(string(text)))
+
+		return err //nolint:wrapcheck // the test prints it
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return all.String()
+}
+
+// flatten takes away what depends on where a snippet stands: indentation and
+// blank lines.
+func flatten(text string) string {
+	var flat strings.Builder
+
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			flat.WriteString(line + "\n")
+		}
+	}
+
+	return flat.String()
+}
