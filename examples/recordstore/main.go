@@ -3,7 +3,7 @@
 // of their own, some a database; the pages and their SQL are the same.
 //
 //	go run ./examples/recordstore
-//	go run ./examples/recordstore -data ../shared/data/chinook -check
+//	go run ./examples/recordstore -data path/to/chinook -check
 //
 // It starts a private PostgreSQL, or makes databases of its own on the one in
 // DATABASE_URL, fills them, and serves until it is interrupted. Nothing is left
