@@ -68,3 +68,26 @@ func flatten(text string) string {
 
 	return flat.String()
 }
+
+// TestSecurityNamesTests finds every test that the page for reviewers names.
+func TestSecurityNamesTests(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	names := regexp.MustCompile(`\bTest\w+`).FindAllString(string(text), -1)
+	if len(names) == 0 {
+		t.Fatal("the page names no tests")
+	}
+
+	files := flattened(t, os.DirFS("../.."))
+
+	for _, name := range names {
+		if !strings.Contains(files, "\nfunc "+name+"(t *testing.T) {\n") {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
