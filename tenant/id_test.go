@@ -36,7 +36,7 @@ func TestID(t *testing.T) {
 			t.Errorf("Scan(%v) = %s, %v", src, got, err)
 		}
 	}
-	for _, src := range []any{7, nil, "", []byte{}, make([]byte, 16), strings.Repeat("0", 36), []byte("0123456789abcdef")} {
+	for _, src := range []any{7, nil, "", []byte{}, make([]byte, 16), strings.Repeat("0", 36), "00000000-0000-0000-0000-000000000000"} {
 		var got tenant.ID
 		if err := got.Scan(src); err == nil || !got.IsZero() {
 			t.Errorf("scanned %v as %s", src, got)

@@ -3,10 +3,15 @@ package tenant
 import (
 	"cmp"
 	"errors"
+	"strconv"
 )
 
 // Spec describes a tenant to be; see [Writer.Create].
 type Spec struct {
+	// ID and Number are what the tenant brings along from elsewhere: its rows
+	// carry one of them already. Default to new ones.
+	ID     ID
+	Number int64
 	// Slug is required; see [ValidateSlug].
 	Slug string
 	// Name is for people. Defaults to Slug.
@@ -33,15 +38,19 @@ func (s Spec) Validate() error {
 	default:
 		status = invalid("status", string(s.Status), "is not one that a tenant can begin with")
 	}
+	var number error
+	if s.Number < 0 {
+		number = invalid("number", strconv.FormatInt(s.Number, 10), "is below zero")
+	}
 	t := s.tenant()
 	t.Status = Pending // told above already
-	return errors.Join(check(t), status)
+	return errors.Join(check(t), number, status)
 }
 
 // tenant returns what s describes, without what only the catalog can give.
 func (s Spec) tenant() Tenant {
 	t := Tenant{
-		Slug: s.Slug, Name: cmp.Or(s.Name, s.Slug), Status: cmp.Or(s.Status, Pending),
+		ID: s.ID, Number: s.Number, Slug: s.Slug, Name: cmp.Or(s.Name, s.Slug), Status: cmp.Or(s.Status, Pending),
 		Plan: s.Plan, Region: s.Region, Labels: s.Labels, Placement: s.Placement,
 	}
 	t.Placement.Epoch = 1

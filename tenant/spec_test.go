@@ -17,7 +17,7 @@ func TestSpecValidate(t *testing.T) {
 		labels[fmt.Sprint("l", i)] = ""
 	}
 	spec := tenant.Spec{
-		Slug: "Acme!", Name: "a\nb", Plan: "pro plan", Region: "-eu", Status: tenant.Deleted,
+		Number: -1, Slug: "Acme!", Name: "a\nb", Plan: "pro plan", Region: "-eu", Status: tenant.Deleted,
 		Labels:    tenant.NewLabels(labels),
 		Placement: tenant.Placement{Server: "a/b", Strategy: "odd", Schema: "x", Database: "y", Bucket: "\xff"},
 	}
@@ -26,7 +26,7 @@ func TestSpecValidate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, field := range []string{
-		"slug", "name", "plan", "region", "status", "labels", `label "bad name"`, "label ok",
+		"number", "slug", "name", "plan", "region", "status", "labels", `label "bad name"`, "label ok",
 		"server", "strategy", "schema", "database", "bucket",
 	} {
 		if !strings.Contains(err.Error(), "tenant: "+field+" ") {

@@ -14,10 +14,12 @@ import "context"
 // Records trust the Writer with the rules (legal transitions, epochs, forms of
 // names) and look after what only they can: uniqueness and versions.
 type Records interface {
-	// Create adds t and returns it with Number, Version 1, CreatedAt and
-	// UpdatedAt, which the store gives. Numbers begin at 1 and are never used
-	// twice. It fails with ErrSlugTaken when any tenant, a Deleted one
-	// included, has the slug, and with ErrConflict when one has the ID.
+	// Create adds t and returns it with Version 1, CreatedAt and UpdatedAt,
+	// which the store gives, and with a Number, unless t has one. Numbers begin
+	// at 1 and are never used twice; one that is given is greater than all
+	// before. It fails with ErrSlugTaken when any tenant, a Deleted one
+	// included, has the slug, and with ErrConflict when one has the ID or the
+	// Number.
 	Create(ctx context.Context, t Tenant) (Tenant, error)
 
 	// Update replaces the tenant of t's ID, if its version is still t.Version,

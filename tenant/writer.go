@@ -38,8 +38,9 @@ const conflictRetries = 16
 
 // Create adds the tenant that spec describes and returns it. It fails with
 // [ErrInvalid], telling all mistakes at once, for a spec that breaks a rule or
-// a slug that is reserved ([ReservedSlugs]), and with [ErrSlugTaken] when
-// another tenant has the slug, a deleted one included.
+// a slug that is reserved ([ReservedSlugs]), with [ErrSlugTaken] when another
+// tenant has the slug, a deleted one included, and with [ErrConflict] when one
+// has the ID or the number that spec brings along.
 func (w *Writer) Create(ctx context.Context, spec Spec) (Tenant, error) {
 	err := spec.Validate()
 	if slices.Contains(w.reserved, spec.Slug) {
@@ -49,7 +50,9 @@ func (w *Writer) Create(ctx context.Context, spec Spec) (Tenant, error) {
 		return Tenant{}, err
 	}
 	t := spec.tenant()
-	t.ID = NewID(w.clock())
+	if t.ID.IsZero() {
+		t.ID = NewID(w.clock())
+	}
 	t, err = w.records.Create(ctx, t)
 	if err != nil {
 		return Tenant{}, fmt.Errorf("tenant: creating %q: %w", spec.Slug, reached(ctx, err))

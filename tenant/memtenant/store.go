@@ -3,6 +3,7 @@
 package memtenant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -21,7 +22,7 @@ type Store struct {
 	secret       []byte
 
 	mu      sync.Mutex
-	tenants []*record // by number, from 1
+	tenants []*record // in the order of their numbers
 	byID    map[tenant.ID]*record
 	bySlug  map[string]*record
 	changes int64
@@ -54,14 +55,28 @@ func (s *Store) Create(ctx context.Context, t tenant.Tenant) (tenant.Tenant, err
 	if s.bySlug[t.Slug] != nil {
 		return tenant.Tenant{}, tenant.ErrSlugTaken
 	}
-	t.Number, t.Version = int64(len(s.tenants)+1), 1
-	t.CreatedAt = now()
+	if t.Number == 0 {
+		t.Number = 1
+		if n := len(s.tenants); n > 0 {
+			t.Number = s.tenants[n-1].tenant.Number + 1
+		}
+	}
+	at, taken := s.at(t.Number)
+	if taken {
+		return tenant.Tenant{}, fmt.Errorf("memtenant: number %d is taken: %w", t.Number, tenant.ErrConflict)
+	}
+	t.Version, t.CreatedAt = 1, now()
 	t.UpdatedAt = t.CreatedAt
 	r := &record{}
-	s.tenants = append(s.tenants, r)
+	s.tenants = slices.Insert(s.tenants, at, r)
 	s.byID[t.ID] = r
 	s.write(r, t)
 	return t, nil
+}
+
+// at returns where the tenant with a number is, or would be.
+func (s *Store) at(number int64) (at int, found bool) {
+	return slices.BinarySearchFunc(s.tenants, number, func(r *record, n int64) int { return cmp.Compare(r.tenant.Number, n) })
 }
 
 // Update implements [tenant.Store].
@@ -112,8 +127,10 @@ func (s *Store) Find(ctx context.Context, key tenant.Key) (tenant.Tenant, error)
 		r = s.byID[id]
 	} else if slug, ok := key.Slug(); ok {
 		r = s.bySlug[slug]
-	} else if n, ok := key.Number(); ok && n > 0 && n <= int64(len(s.tenants)) {
-		r = s.tenants[n-1]
+	} else if n, ok := key.Number(); ok {
+		if at, found := s.at(n); found {
+			r = s.tenants[at]
+		}
 	}
 	if r == nil {
 		return tenant.Tenant{}, tenant.ErrNotFound
@@ -136,7 +153,8 @@ func (s *Store) List(ctx context.Context, q tenant.Query) (tenant.Page, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []tenant.Tenant
-	for _, r := range s.tenants[min(after, int64(len(s.tenants))):] {
+	at, _ := s.at(after + 1)
+	for _, r := range s.tenants[at:] {
 		if q.Matches(r.tenant) {
 			found = append(found, r.tenant)
 		}

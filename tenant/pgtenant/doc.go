@@ -54,7 +54,8 @@
 // for that it needs CREATE on the database, or to own the schema. A program
 // whose role may not do that sets [Options.SkipMigrations]. It needs USAGE on
 // the schema, SELECT on all of its tables, INSERT and UPDATE on tenant if it
-// writes; INSERT on envelope_key to rotate keys, and DELETE to drop them. Who
+// writes, and UPDATE on tenant_number_seq to take tenants over with their
+// numbers; INSERT on envelope_key to rotate keys, and DELETE to drop them. Who
 // can read envelope_key can sign envelopes. Functions of PostgreSQL that it
 // calls (pg_control_system, pg_current_wal_lsn) are everybody's unless they
 // were revoked.

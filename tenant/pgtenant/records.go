@@ -27,24 +27,63 @@ const columns = `number, id, slug, name, status, reason, plan, region, labels,
 // Create implements [tenant.Records]. A conflict is met by DO NOTHING rather
 // than by an error, which would abort the host's transaction.
 func (r *records) Create(ctx context.Context, t tenant.Tenant) (tenant.Tenant, error) {
-	created, err := r.one(ctx, `INSERT INTO partywall_catalog.tenant (id, slug, name, status, reason, plan, region,
+	for {
+		created, err := r.insert(ctx, t)
+		if err == nil && t.Number != 0 {
+			err = r.countFrom(ctx, t.Number)
+		}
+		if !errors.Is(err, tenant.ErrNotFound) {
+			return created, err
+		}
+		if err := r.conflict(ctx, t); err != nil {
+			return tenant.Tenant{}, err
+		}
+		// Nobody has any of it: the number that was drawn is one that somebody
+		// brought along. The next one may be free.
+	}
+}
+
+func (r *records) insert(ctx context.Context, t tenant.Tenant) (tenant.Tenant, error) {
+	names, numbers, args := "", "", append([]any{t.ID}, values(t)...)
+	if t.Number != 0 {
+		names, numbers, args = "number, ", "$17::bigint, ", append(args, t.Number)
+	}
+	return r.one(ctx, `INSERT INTO partywall_catalog.tenant (`+names+`id, slug, name, status, reason, plan, region,
 			labels, server, strategy, schema, database, bucket, cache, epoch, version, delete_after,
-			created_at, updated_at, changed_in)
-		SELECT $1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11, $12, $13, $14, $15, 1, $16, at, at, '0'
+			created_at, updated_at, changed_in) OVERRIDING SYSTEM VALUE
+		SELECT `+numbers+`$1, $2, $3, $4, $5, $6, $7, $8::text::jsonb, $9, $10, $11, $12, $13, $14, $15, 1, $16, at, at, '0'
 		FROM clock_timestamp() AS at
 		ON CONFLICT DO NOTHING
-		RETURNING `+columns, append([]any{t.ID}, values(t)...)...)
-	if !errors.Is(err, tenant.ErrNotFound) {
-		return created, err
+		RETURNING `+columns, args...)
+}
+
+// countFrom has later numbers be greater than one that was brought along. Two
+// that do so at once may leave the lower one; Create then draws again.
+func (r *records) countFrom(ctx context.Context, number int64) error {
+	var last int64
+	err := r.db.QueryRow(ctx, `SELECT setval('partywall_catalog.tenant_number_seq', greatest(last_value, $1::bigint))
+		FROM partywall_catalog.tenant_number_seq`, number).Scan(&last)
+	if err != nil {
+		return translate(err)
 	}
-	switch _, err := r.Find(ctx, tenant.ByID(t.ID)); {
-	case err == nil:
-		return tenant.Tenant{}, fmt.Errorf("pgtenant: %s exists: %w", t.ID, tenant.ErrConflict)
-	case errors.Is(err, tenant.ErrNotFound):
-		return tenant.Tenant{}, tenant.ErrSlugTaken
-	default:
-		return tenant.Tenant{}, err
+	return nil
+}
+
+// conflict says what of t another tenant has already, nil if nothing.
+func (r *records) conflict(ctx context.Context, t tenant.Tenant) error {
+	for _, key := range []tenant.Key{tenant.ByID(t.ID), tenant.ByNumber(t.Number), tenant.BySlug(t.Slug)} {
+		_, err := r.Find(ctx, key)
+		if _, isSlug := key.Slug(); err == nil && isSlug {
+			return tenant.ErrSlugTaken
+		}
+		if err == nil {
+			return fmt.Errorf("pgtenant: %s exists: %w", key, tenant.ErrConflict)
+		}
+		if !errors.Is(err, tenant.ErrNotFound) {
+			return err
+		}
 	}
+	return nil
 }
 
 // Update implements [tenant.Records].

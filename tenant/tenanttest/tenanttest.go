@@ -39,6 +39,8 @@ func Run(t *testing.T, open func(t *testing.T) tenant.Store) {
 		{"Create", testCreate},
 		{"CreateRace", testCreateRace},
 		{"CreateTwice", testCreateTwice},
+		{"CreateGiven", testCreateGiven},
+		{"CreateGivenRace", testCreateGivenRace},
 		{"Update", testUpdate},
 		{"UpdateRace", testUpdateRace},
 		{"Rename", testRename},
