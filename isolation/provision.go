@@ -124,6 +124,9 @@ func (db *DB) admit(ctx context.Context, t tenant.Tenant) error {
 	if db.opts.UUIDKeys {
 		hi := int64(binary.BigEndian.Uint64(t.ID[:8])) //nolint:gosec // G115: the bits, not the value
 		lo := int64(binary.BigEndian.Uint64(t.ID[8:])) //nolint:gosec // G115: as above
+		if hi == 0 {
+			return fmt.Errorf("%w: tenant %s (%s): an ID that begins with eight zero bytes, which mark nobody", ErrRefused, t.ID, t.Slug)
+		}
 		f.hi, f.lo = &hi, &lo
 	}
 	s.drop(t.Number) // our own idle leases must not be waited for

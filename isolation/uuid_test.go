@@ -1,9 +1,13 @@
 package isolation_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/tenant"
 )
 
 // TestTablesKeyedByUUID keeps tenants apart where rows carry the tenant's UUID,
@@ -50,4 +54,25 @@ func TestTablesKeyedByUUID(t *testing.T) {
 		}
 		h.clean(t)
 	}
+}
+
+// TestUUIDThatMarksNobody refuses the one kind of ID that the mark keeps for
+// nobody. Only a tenant that was taken over can have it.
+func TestUUIDThatMarksNobody(t *testing.T) {
+	t.Parallel()
+	h := build(t, func(h *house) { h.opts.UUIDKeys = true })
+	odd := tenant.ID{15: 1}
+	who, err := h.tenants.Create(t.Context(), tenant.Spec{
+		ID: odd, Slug: "odd", Status: tenant.Active, Placement: tenant.Placement{Server: "eu-1", Strategy: tenant.Shared},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Provision(t.Context(), who); !errors.Is(err, isolation.ErrRefused) {
+		t.Errorf("Provision = %v, want ErrRefused", err)
+	}
+	if _, err := h.Exec(tenant.NewContext(t.Context(), who), `DELETE FROM orders`); !errors.Is(err, isolation.ErrRefused) {
+		t.Errorf("Exec = %v, want ErrRefused", err)
+	}
+	h.clean(t)
 }
