@@ -8,27 +8,38 @@ import (
 	"testing"
 )
 
-// TestREADMEIsCompiled finds each Go and SQL snippet of the README, line by
-// line, in a file that is compiled or run: so none of them goes stale.
-func TestREADMEIsCompiled(t *testing.T) {
+// TestSnippetsAreCompiled finds each Go and SQL snippet of the README and the
+// docs, line by line, in a file that is compiled or run: so none goes stale.
+func TestSnippetsAreCompiled(t *testing.T) {
 	t.Parallel()
 
-	text, err := os.ReadFile("../../README.md")
+	root := os.DirFS("../..")
+
+	pages, err := fs.Glob(root, "docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 
-	snippets := regexp.MustCompile("(?s)```(?:go|sql)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(snippets) == 0 {
-		t.Fatal("the README has no snippets")
+	snippets := regexp.MustCompile("(?s)```(?:go|sql)\n(.*?)```")
+	files, found := flattened(t, root), 0
+
+	for _, page := range append(pages, "README.md") {
+		text, err := fs.ReadFile(root, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+
+		for _, snippet := range snippets.FindAllStringSubmatch(string(text), -1) {
+			found++
+
+			if !strings.Contains(files, flatten(snippet[1])) {
+				t.Errorf("%s: stands in no file:\n%s", page, snippet[1])
+			}
+		}
 	}
 
-	files := flattened(t, os.DirFS("../.."))
-
-	for _, snippet := range snippets {
-		if !strings.Contains(files, flatten(snippet[1])) {
-			t.Errorf("stands in no file:\n%s", snippet[1])
-		}
+	if found < 10 {
+		t.Errorf("found %d snippets, which are too few", found)
 	}
 }
 
@@ -55,13 +66,13 @@ func flattened(t *testing.T, tree fs.FS) string {
 	return all.String()
 }
 
-// flatten takes away what depends on where a snippet stands: indentation and
-// blank lines.
+// flatten takes away what depends on where a snippet stands: indentation, blank
+// lines, and the end of a literal.
 func flatten(text string) string {
 	var flat strings.Builder
 
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimSuffix(strings.TrimSpace(line), "`"); line != "" {
 			flat.WriteString(line + "\n")
 		}
 	}
