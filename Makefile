@@ -32,8 +32,9 @@ format: ## Check the formatting
 	if [[ -n "$$files" ]]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 
 .PHONY: vet
-vet: ## Run go vet
+vet: ## Run go vet, and our own tool for hosts
 	$(GO) vet ./...
+	$(GO) run ./isolation/scopecheck/cmd/scopecheck ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run the linters of .golangci.yml
@@ -75,6 +76,11 @@ bench: ## Run the benchmarks, with the data on disk
 .PHONY: soak
 soak: ## Run the long trials with -race
 	PARTYWALL_SOAK=full $(TESTENV) -disk -- $(GO) test -race -count=1 -timeout 2h -run Soak ./internal/trial/...
+
+.PHONY: attack
+attack: ## Attack the wall in every way that we know of, on every PostgreSQL that can be had
+	@mkdir -p $(BIN)
+	$(TESTENV) -- $(GO) run ./internal/trial/attack -dir $(BIN)
 
 .PHONY: cover
 cover: ## Run all tests and print each package's coverage

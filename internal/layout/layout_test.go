@@ -115,6 +115,10 @@ func TestRulesFind(t *testing.T) {
 			[]string{"tenant/httptenant/a.go: google.golang.org/grpc/codes"},
 			[]string{"home: tenant/httptenant links google.golang.org/grpc/codes through tenant/httptenant"},
 		},
+		"analysis away from home": {
+			[]string{"isolation/a.go: golang.org/x/tools/go/analysis"},
+			[]string{"home: isolation links golang.org/x/tools/go/analysis through isolation"},
+		},
 		"heavy dependency through another package": {
 			[]string{
 				"billing/a.go: ~/billing/stripebilling",
@@ -212,6 +216,8 @@ func TestRulesAllow(t *testing.T) {
 		"tenant/testdata/bad.go: ~/isolation",
 		"isolation/a.go: ~/tenant ~/internal/telemetry github.com/jackc/pgx/v5/pgxpool",
 		"isolation/a_test.go: ~/internal/pgtest ~/internal/pgserver go.opentelemetry.io/otel/sdk/trace",
+		"isolation/scopecheck/a.go: golang.org/x/tools/go/analysis",
+		"isolation/scopecheck/cmd/scopecheck/main.go: ~/isolation/scopecheck golang.org/x/tools/go/analysis/unitchecker",
 		"storage/a.go: gocloud.dev/blob",
 		"storage/storagetest/a.go: ~/storage",
 		"provisioning/console/a.go: ~/provisioning ~/billing ~/isolation ~/tenant",

@@ -31,7 +31,7 @@ func publicUsers() []string { return []string{"internal/trial/...", "internal/be
 // programs are packages that nobody may import: tests of everything together,
 // and main packages.
 func programs() []string {
-	return []string{"internal/trial/...", "internal/bench/...", "internal/testenv", "examples/..."}
+	return []string{"internal/trial/...", "internal/bench/...", "internal/testenv", "isolation/scopecheck/cmd/...", "examples/..."}
 }
 
 // testOnly are helpers that libraries may import in their tests alone.
@@ -81,6 +81,7 @@ func homes() []home {
 		{modules: []string{"github.com/stripe/stripe-go"}, packages: at("billing/stripebilling")},
 		{modules: []string{"github.com/PaddleHQ/paddle-go-sdk"}, packages: at("billing/paddlebilling")},
 		{modules: []string{"github.com/open-feature/go-sdk"}, packages: at("tenant/flags")},
+		{modules: []string{"golang.org/x/tools"}, packages: []string{"isolation/scopecheck/..."}},
 		{modules: []string{"google.golang.org/grpc"}, packages: at("tenant/grpctenant")},
 		{modules: []string{"gocloud.dev"}, packages: at("storage", "storage/storagetest")},
 		{modules: []string{"github.com/redis/go-redis"}, packages: at("cache", "cache/cachetest")},
