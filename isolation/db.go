@@ -83,6 +83,9 @@ func Open(ctx context.Context, tenants Registry, servers Servers, opts *Options)
 			errs = append(errs, err)
 		}
 	}
+	if errors.Join(errs...) == nil { // of what did not open, nobody knows what was needed
+		errs = append(errs, db.unusedAllow())
+	}
 	if err := errors.Join(errs...); err != nil {
 		db.closeServers()
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/isolation/prove"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -99,6 +100,10 @@ type Options struct {
 	// Audit is told of each use of [AsSystem], before the statement is sent.
 	// Defaults to a line in Logger.
 	Audit func(context.Context, SystemUse)
+	// Allow accepts findings of package prove that are meant, by code and
+	// object. [Open] refuses an entry without a reason, and one that matches
+	// nothing in the servers' own databases. Defaults to none.
+	Allow []prove.Allow
 	// Logger gets what nobody is there to be told. Defaults to slog.Default.
 	Logger *slog.Logger
 	// Clock is the time. Defaults to time.Now.
@@ -147,6 +152,9 @@ func (o *Options) validate() error {
 	}
 	if o.AcquireTimeout < 0 || o.IdleTimeout < 0 {
 		errs = append(errs, errors.New("isolation: Options: a timeout is negative"))
+	}
+	if err := prove.ValidateAllow(o.Allow); err != nil {
+		errs = append(errs, fmt.Errorf("isolation: Options.Allow: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/internal/affinity"
+	"github.com/partywall/partywall/isolation/prove"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -30,6 +31,8 @@ type server struct {
 	mu        sync.Mutex
 	databases map[string]*database
 	closed    bool
+	allowed   map[prove.Allow]bool   // entries of Options.Allow that were needed here
+	told      map[prove.Finding]bool // findings that were logged
 }
 
 // place is where a tenant's statements go: a database through the eyes of one
@@ -57,6 +60,7 @@ const defaultBudget = 32
 func newServer(name string, config Server, opts *Options) (*server, error) {
 	s := &server{
 		name: name, config: config, opts: opts, databases: map[string]*database{},
+		allowed: map[prove.Allow]bool{}, told: map[prove.Finding]bool{},
 		budget: cmp.Or(config.MaxConns, defaultBudget), telling: newTurn(4),
 	}
 	var errs []error

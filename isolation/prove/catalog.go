@@ -1,0 +1,123 @@
+package prove
+
+import (
+	"cmp"
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+//go:embed scope.sql
+var scopeSQL string
+
+//go:embed roles.sql
+var rolesSQL string
+
+//go:embed tables.sql
+var tablesSQL string
+
+//go:embed policies.sql
+var policiesSQL string
+
+//go:embed keys.sql
+var keysSQL string
+
+//go:embed code.sql
+var codeSQL string
+
+//go:embed grants.sql
+var grantsSQL string
+
+//go:embed server.sql
+var serverSQL string
+
+// sharedSQL and unsharedSQL are the declared shared tables, with a wall and
+// without one.
+const (
+	sharedSQL   = "WITH shared AS (SELECT s.relation::oid FROM partywall.shared_table s)\n"
+	unsharedSQL = "WITH shared (relation) AS (SELECT NULL::oid WHERE false)\n"
+)
+
+// Conn is what is asked of a connection; *pgx.Conn, pgx.Tx and *pgxpool.Pool
+// are ones.
+type Conn interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// Options say what is judged. The zero value is a good start.
+type Options struct {
+	// Role is the role that serves tenants. Defaults to the connection's own.
+	Role string
+	// Wall is the wall's role that Role must be a member of: partywall_app, or
+	// partywall_pooled behind a transaction pooler. Defaults to the one that
+	// Role is a member of, partywall_app if it is neither, and to none where
+	// the database has no wall.
+	Wall string
+	// TenantColumn is what tells the tenant's tables. Defaults to "tenant_id".
+	TenantColumn string
+	// Schema limits the tables that are looked at to one schema. Defaults to
+	// all, and to all that is not a table too.
+	Schema string
+}
+
+// Catalog reads the catalogues of the database that conn is connected to, and
+// reports every way around the isolation of tenants that it finds there. Any
+// role may ask, also the one that is judged. opts may be nil.
+//
+// It fails when the role does not exist or the catalogues cannot be read. With
+// Options.Wall it takes one batch, without it one statement more.
+func Catalog(ctx context.Context, conn Conn, opts *Options) (*Report, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	o.TenantColumn = cmp.Or(o.TenantColumn, "tenant_id")
+	if o.Wall == "" {
+		if err := conn.QueryRow(ctx, wallSQL, o.Role).Scan(&o.Wall); err != nil {
+			return nil, fmt.Errorf("prove: looking for the role %q: %w", o.Role, err)
+		}
+	}
+	report := &Report{}
+	if err := conn.SendBatch(ctx, o.batch(report)).Close(); err != nil {
+		return nil, fmt.Errorf("prove: reading the catalogues: %w", err)
+	}
+	report.sort()
+	return report, nil
+}
+
+// wallSQL finds the wall's role that a role is a member of. No row means that
+// there is no such role.
+const wallSQL = `SELECT CASE WHEN to_regclass('partywall.shared_table') IS NULL OR to_regrole('partywall_app') IS NULL THEN ''
+	WHEN pg_has_role(r.oid, to_regrole('partywall_pooled')::oid, 'MEMBER') AND NOT pg_has_role(r.oid, to_regrole('partywall_app')::oid, 'MEMBER') THEN 'partywall_pooled'
+	ELSE 'partywall_app' END FROM pg_roles r WHERE r.rolname = COALESCE(NULLIF($1::text, ''), current_user)`
+
+// batch queues every question, whose answers go into the report.
+func (o Options) batch(into *Report) *pgx.Batch {
+	b := &pgx.Batch{}
+	shared := sharedSQL
+	if o.Wall == "" {
+		shared = unsharedSQL
+	}
+	b.Queue(shared+scopeSQL+tablesSQL, o.args()...).Query(func(rows pgx.Rows) error {
+		tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[table])
+		for _, t := range tables {
+			into.Findings = append(into.Findings, t.findings(o.Wall != "")...)
+		}
+		return err
+	})
+	for _, sql := range []string{rolesSQL, policiesSQL, keysSQL, codeSQL, grantsSQL, serverSQL} {
+		b.Queue(shared+scopeSQL+sql, o.args()...).Query(func(rows pgx.Rows) error {
+			found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
+				return f, row.Scan(&f.Severity, &f.Code, &f.Object, &f.Reason, &f.SQL)
+			})
+			into.Findings = append(into.Findings, found...)
+			return err
+		})
+	}
+	return b
+}
+
+func (o Options) args() []any { return []any{o.Role, o.Wall, o.TenantColumn, o.Schema} }

@@ -1,0 +1,39 @@
+-- What every check begins with. $1 is the role that is judged, '' for the
+-- connection's own; $2 the wall's role that the policies are for, '' where there
+-- is no wall; $3 the usual tenant column; $4 a schema, if only that one is meant.
+-- A right counts if the role has it itself or by SET ROLE.
+-- Before it comes shared, the tables declared by partywall.share, whose table is
+-- not there where there is no wall.
+, ask AS MATERIALIZED (
+  SELECT COALESCE(NULLIF($1::text, ''), current_user) AS role, $2::text AS wall, $3::text AS tenant_column, $4::text AS only_schema,
+         CASE WHEN $2::text = '' THEN 'CURRENT_USER' ELSE 'partywall_owner' END AS keeper
+), me AS MATERIALIZED (
+  SELECT r.* FROM pg_roles r, ask WHERE r.rolname = ask.role
+), mine AS MATERIALIZED (
+  SELECT r.* FROM pg_roles r, me WHERE r.oid = me.oid OR pg_has_role(me.oid, r.oid, 'MEMBER')
+), held AS MATERIALIZED (
+  -- Of a superuser there is one thing to say.
+  SELECT mine.* FROM mine, me WHERE NOT me.rolsuper
+), grantees AS MATERIALIZED (
+  -- Whom a right has to be taken from, so that nothing leads back to it.
+  SELECT 'PUBLIC' || COALESCE(string_agg(', ' || quote_ident(rolname), '' ORDER BY rolname), '') AS list
+    FROM held WHERE rolname !~ '^pg_' AND rolname NOT IN ('partywall_owner', 'partywall_system')
+), hosts AS MATERIALIZED (
+  -- The schemas of the host's.
+  SELECT n.oid, n.nspname FROM pg_namespace n, ask
+   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
+     AND (ask.only_schema = '' OR n.nspname = ask.only_schema)
+), tenanted AS MATERIALIZED (
+  -- The tables that have a tenant column. Those of the wall are known by name:
+  -- a migrator called partywall may have made the host's beside them.
+  SELECT c.oid, c.relname, a.attnum, a.attname, a.attnotnull, a.atthasdef, a.atttypid, c.relrowsecurity, c.relforcerowsecurity, c.relispartition
+    FROM pg_class c JOIN hosts n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+   WHERE c.relkind IN ('r', 'p') AND c.oid NOT IN (SELECT relation FROM shared)
+     AND (n.nspname <> 'partywall' OR c.relname NOT IN ('shared_table', 'reference_bigint', 'reference_uuid', 'key', 'fence', 'migration'))
+     AND a.attname = COALESCE((
+       SELECT b.attname FROM pg_policy p
+         JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refobjid = p.polrelid AND d.refobjsubid > 0
+         JOIN pg_attribute b ON b.attrelid = p.polrelid AND b.attnum = d.refobjsubid
+        WHERE p.polrelid = c.oid AND p.polname IN ('partywall_bound', 'partywall_pooled') LIMIT 1), (SELECT tenant_column FROM ask))
+)

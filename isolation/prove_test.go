@@ -1,0 +1,102 @@
+package isolation_test
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/partywall/partywall/isolation/prove"
+)
+
+// TestProveIsCleanEverywhere looks at every database of a house.
+func TestProveIsCleanEverywhere(t *testing.T) {
+	t.Parallel()
+	prove.Check(t, build(t, nil))
+}
+
+// TestProveFindsWhatOpenLetsPass opens in spite of a warning, which it logs,
+// and says it again when asked.
+func TestProveFindsWhatOpenLetsPass(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	if _, err := h.data.Conn(t).Exec(t.Context(), `ALTER TABLE public.orders ADD CONSTRAINT one_item UNIQUE (item)`); err != nil {
+		t.Fatal(err)
+	}
+	report, err := h.Prove(t.Context())
+	if err != nil || len(report.Findings) != 1 || report.Findings[0].Code != "key-without-tenant" || report.Findings[0].Server != "eu-1" {
+		t.Fatalf("got %v, %v", report, err)
+	}
+	var log bytes.Buffer
+	h.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	if err := h.openAgain(t, ""); err != nil || strings.Count(log.String(), "key-without-tenant") != 1 {
+		t.Errorf("got %v, logged %s", err, log.String())
+	}
+}
+
+// TestAllowedFindings opens in spite of a breach that is allowed, and not with
+// a list that says too little or too much.
+func TestAllowedFindings(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	if _, err := h.data.Conn(t).Exec(t.Context(), `CREATE TABLE public.news (id int); GRANT SELECT ON public.news TO partywall_app`); err != nil {
+		t.Fatal(err)
+	}
+	meant := prove.Allow{Code: "table-undeclared", Object: "news", Reason: "read by everybody until the next release"}
+	for name, c := range map[string]struct {
+		allow []prove.Allow
+		says  string // "" for what opens
+	}{
+		"nothing allowed":  {nil, "neither protected nor shared"},
+		"allowed":          {[]prove.Allow{meant}, ""},
+		"without a reason": {[]prove.Allow{{Code: meant.Code, Object: meant.Object}}, "Options.Allow"},
+		"out of date":      {[]prove.Allow{meant, {Code: "rule", Object: "orders.r", Reason: "old"}}, "is not there any more"},
+	} {
+		h.opts.Allow = c.allow
+		err := h.openAgain(t, "")
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+// TestProbeFindsNoWay tries every pair of strategies, and that nothing of it
+// stays.
+func TestProbeFindsNoWay(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	for _, to := range []string{"globex", "initech", "umbrella"} {
+		if report, err := prove.Probe(t.Context(), h, h.who["acme"], h.who[to]); err != nil || !report.Clean() {
+			t.Errorf("acme and %s: %v, %v", to, report, err)
+		}
+	}
+	for _, slug := range slugs() {
+		var n int
+		if err := h.QueryRow(h.as(t, slug), `SELECT count(*) FROM orders`).Scan(&n); err != nil || n != 1 {
+			t.Errorf("%s has %d orders left, %v", slug, n, err)
+		}
+	}
+	if _, err := prove.Probe(t.Context(), h, h.who["acme"], h.who["acme"]); err == nil {
+		t.Error("one tenant is probed against itself")
+	}
+}
+
+// TestProbeFindsTheHole widens a policy while the house is open, and hands out
+// the mark.
+func TestProbeFindsTheHole(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	if _, err := h.data.Conn(t).Exec(t.Context(), `ALTER POLICY partywall_bound ON public.orders USING (true) WITH CHECK (tenant_id > 0);
+		GRANT UPDATE ON SEQUENCE partywall.mark TO partywall_app`); err != nil {
+		t.Fatal(err)
+	}
+	report, err := prove.Probe(t.Context(), h, h.who["acme"], h.who["globex"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"probe-read", "probe-delete", "probe-move", "probe-write", "probe-forge"} {
+		if !strings.Contains(report.String(), want) {
+			t.Errorf("%s is not in\n%v", want, report)
+		}
+	}
+}
