@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 //go:embed scope.sql
@@ -80,12 +83,33 @@ func Catalog(ctx context.Context, conn Conn, opts *Options) (*Report, error) {
 			return nil, fmt.Errorf("prove: looking for the role %q: %w", o.Role, err)
 		}
 	}
-	report := &Report{}
-	if err := conn.SendBatch(ctx, o.batch(report)).Close(); err != nil {
-		return nil, fmt.Errorf("prove: reading the catalogues: %w", err)
+	for attempt := 0; ; attempt++ {
+		report := &Report{}
+		err := conn.SendBatch(ctx, o.batch(report)).Close()
+		switch {
+		case err == nil:
+			report.sort()
+			return report, nil
+		case hasCode(err, "42501") && o.Wall != "": // insufficient_privilege: not even a look at the wall
+			return nil, fmt.Errorf("prove: reading the catalogues: %w; the role has to be a member of %s; run: GRANT %[2]s TO it", err, o.Wall)
+		case !vanished(err) || attempt == maxVanished:
+			return nil, fmt.Errorf("prove: reading the catalogues: %w", err)
+		}
 	}
-	report.sort()
-	return report, nil
+}
+
+// maxVanished is how often in a row something may be dropped under our eyes.
+const maxVanished = 20
+
+// vanished reports whether err is about something that was dropped between
+// being listed and being asked about.
+func vanished(err error) bool {
+	return hasCode(err, "42704", "42P01", "42883", "3F000", "3D000", "XX000")
+}
+
+func hasCode(err error, codes ...string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains(codes, pg.Code)
 }
 
 // wallSQL finds the wall's role that a role is a member of. No row means that
