@@ -1,0 +1,47 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// TestCases plays every case on the server of all tests, in every combination.
+func TestCases(t *testing.T) {
+	t.Parallel()
+	servers, err := environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range modes() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			h := built(t, servers, m, strategies()...)
+			err := h.run(t.Context(), cases(), func(o Outcome) {
+				t.Run(o.Case.ID+" "+o.Case.Name+"/"+string(o.At.strategy), func(t *testing.T) {
+					if !o.Verdict.Good() {
+						t.Errorf("%s: %s", o.Verdict, o.Evidence)
+					}
+				})
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// built is a house that goes with the test.
+func built(t *testing.T, servers site, m mode, in ...tenant.Strategy) *house {
+	t.Helper()
+	h, err := openHouse(t.Context(), servers, m, in...)
+	t.Cleanup(func() {
+		if err := h.close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// TestTornDown takes a wall down, one stone at a time, after it has been opened:
+// the suite sees it.
+func TestTornDown(t *testing.T) {
+	t.Parallel()
+	servers, err := environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		sql    func(h *house) string
+		leaks  []string // the cases that have to be a leak then, in shared tables
+		pooled bool
+	}{
+		"a policy of true": {
+			func(*house) string {
+				return `DROP POLICY partywall_bound ON orders; CREATE POLICY partywall_bound ON orders TO partywall_app USING (true)`
+			}, []string{"01", "03", "04", "18", "19"}, false,
+		},
+		"a gate that asks for nothing": {
+			func(*house) string {
+				return `CREATE OR REPLACE FUNCTION partywall.bind(k bigint, t bigint, e bigint, readonly boolean, ms integer) RETURNS bigint
+					LANGUAGE sql SECURITY DEFINER AS $$ SELECT setval('partywall.mark', t) $$`
+			}, []string{"03", "05"}, false,
+		},
+		"a role with BYPASSRLS": {
+			func(h *house) string { return `ALTER ROLE ` + h.app + ` BYPASSRLS` }, []string{"01", "03", "19"}, false,
+		},
+		"no row-level security": {
+			func(*house) string { return `ALTER TABLE orders DISABLE ROW LEVEL SECURITY` }, []string{"01", "04", "18"}, true,
+		},
+		"a token that nobody checks": {
+			func(*house) string {
+				return `CREATE OR REPLACE FUNCTION partywall.verify(kid integer, body bytea, mac bytea) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$`
+			}, []string{"05", "07"}, true,
+		},
+		"TRUNCATE for tenants": {
+			func(*house) string { return `GRANT TRUNCATE ON orders, lines TO partywall_app` }, []string{"22"}, false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := modes()[0]
+			if c.pooled {
+				m = modes()[len(modes())-1]
+			}
+			h := built(t, servers, m, tenant.Shared)
+			if err := h.admin(t.Context(), h.name, c.sql(h)); err != nil {
+				t.Fatal(err)
+			}
+			wanted := slices.DeleteFunc(cases(), func(one Case) bool { return !slices.Contains(c.leaks, one.ID) })
+			err := h.run(t.Context(), wanted, func(o Outcome) {
+				if o.Verdict != Leak {
+					t.Errorf("%s %s: %s %s", o.Case.ID, o.Case.Name, o.Verdict, o.Evidence)
+				}
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
