@@ -134,7 +134,11 @@ func (p prober) forge(ctx context.Context, tx pgx.Tx) error {
 		}
 		if mark != p.me.Number {
 			p.found("probe-forge", "partywall.mark", fmt.Sprintf("tenant %s becomes another by: %s", p.me.Slug, sql), "")
-			return nil // what comes next would be somebody else's doing
+			// What comes next would be somebody else's doing, and so would all in
+			// this session: one in which settings change is ended. Behind a pooler
+			// they may not, but there the mark is void in the next transaction.
+			_, _, _ = attempt(ctx, tx, `RESET application_name`)
+			return nil
 		}
 	}
 	return nil
