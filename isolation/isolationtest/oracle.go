@@ -39,8 +39,9 @@ func (d *driver) oracle(ctx context.Context, e deed, me, other *party) error {
 		}
 		got[i], said[i] = a, without(a.body(), ids, names)
 	}
-	if _, own := me.shows(got[0]); own {
-		return nil // what is called so is the tenant's own as well
+	_, own := me.shows(got[0]) // what is called so is the tenant's own as well
+	if _, leak := other.shows(got[0]); leak || own {
+		return nil
 	}
 	stable := got[1].status == got[2].status && said[1] == said[2]
 	switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 )
 
 // party is a tenant while it is played.
@@ -67,13 +68,13 @@ func mixes(me, other *Tenant, parameters []string) []mix {
 		return []mix{own}
 	}
 	all := maps.Clone(me.IDs)
-	out := []mix{own, {fmt.Sprintf("with the %v of %s", parameters, other.Name), all}}
+	out := []mix{own, {"with the " + strings.Join(parameters, " and ") + " of " + other.Name, all}}
 	for _, name := range parameters {
 		all[name] = other.IDs[name]
 		if len(parameters) > 1 {
 			one := maps.Clone(me.IDs)
 			one[name] = other.IDs[name]
-			out = append(out, mix{fmt.Sprintf("with the [%s] of %s", name, other.Name), one})
+			out = append(out, mix{"with the " + name + " of " + other.Name, one})
 		}
 	}
 	return out
