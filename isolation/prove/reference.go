@@ -25,7 +25,8 @@ type reference struct {
 }
 
 // refer tries to refer to a row of the other's, and to one that nobody has.
-// That the first goes where the second does not tells that there is such a row.
+// That the first goes where the second does not tells that there is such a row;
+// where both go, nothing enforces the key.
 func (p prober) refer(ctx context.Context, tx pgx.Tx, tables []target, r reference, uniques []unique, known loot) error {
 	i := slices.IndexFunc(uniques, func(u unique) bool { return u.Path == r.To && u.Name == r.Key })
 	nobody := slices.IndexFunc(r.Nobody, func(value string) bool { return value != "" })

@@ -1,6 +1,5 @@
--- Foreign keys from one table behind the wall to another, as far as something
--- enforces them: the pairs of columns, and for each a value that nobody has. The
--- tenant column stays the tenant's own.
+-- Foreign keys from one table behind the wall to another: the pairs of columns,
+-- and for each a value that nobody has. The tenant column stays the tenant's own.
 SELECT t.oid::regclass || '.' || con.conname, t.path, r.path, x.relname::text, k.columns, k.refers, k.nobody
   FROM targets t JOIN pg_constraint con ON con.conrelid = t.oid AND con.contype = 'f' AND con.conparentid = 0
   JOIN targets r ON r.oid = con.confrelid JOIN pg_class x ON x.oid = con.conindid
@@ -17,5 +16,4 @@ SELECT t.oid::regclass || '.' || con.conname, t.path, r.path, x.relname::text, k
       JOIN pg_type ty ON ty.oid = f.atttypid
      WHERE pair.here <> t.tenant_attnum) k
  WHERE k.columns IS NOT NULL
-   AND EXISTS (SELECT FROM pg_trigger g WHERE g.tgconstraint = con.oid AND g.tgrelid = t.oid AND g.tgenabled IN ('O', 'A'))
  ORDER BY 1
