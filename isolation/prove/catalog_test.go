@@ -1,6 +1,7 @@
 package prove_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func mistakes() []mistake {
 		{sql: `ALTER ROLE {app} BYPASSRLS`, code: "role-bypassrls"},
 		{sql: `ALTER ROLE {app} CREATEROLE`, code: "role-createrole", alone: true},
 		{sql: `ALTER ROLE {app} REPLICATION`, code: "role-replication"},
+		{sql: `ALTER DATABASE {db} OWNER TO {app}`, code: "role-database", alone: true},
 		{sql: `GRANT pg_read_server_files TO {app}`, code: "role-member", alone: true},
 		{sql: `GRANT pg_read_all_stats TO {app}`, code: "role-monitor", alone: true},
 		{sql: `GRANT partywall_pooled TO {app}`, code: "role-both"},
@@ -137,6 +139,41 @@ func TestCleanWall(t *testing.T) {
 	s := walled(t)
 	if found := s.look(t); !found.Clean() {
 		t.Errorf("found %v", found)
+	}
+}
+
+// TestRoleThatIsNoMember looks at roles that the policies are not for. They
+// cannot look themselves, and are told what they lack.
+func TestRoleThatIsNoMember(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"no member":              `REVOKE partywall_app FROM {app}`,
+		"a member by SET ROLE":   `REVOKE partywall_app FROM {app}; ALTER ROLE {app} NOINHERIT; GRANT partywall_app TO {app}`,
+		"a member of the others": `REVOKE partywall_app FROM {app}; CREATE ROLE {app}_group IN ROLE partywall_app; ALTER ROLE {app} NOINHERIT; GRANT {app}_group TO {app}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := walled(t)
+			s.exec(t, `GRANT CONNECT ON DATABASE {db} TO {app}`)
+			s.exec(t, sql)
+			conn, err := pgx.Connect(t.Context(), s.data.As(s.app))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+			if _, err := prove.Catalog(t.Context(), conn, nil); err == nil || !strings.Contains(err.Error(), "run: GRANT partywall_app TO") {
+				t.Errorf("itself: %v", err)
+			}
+			found, err := prove.Catalog(t.Context(), s.admin, &prove.Options{Role: s.app})
+			if err != nil || !slices.Equal(codes(found), []string{"role-not-member " + s.app}) {
+				t.Fatalf("found %v, %v", found, err)
+			}
+			s.close(t, found)
+			if left := s.look(t); !left.Clean() {
+				t.Errorf("after %q: %v", found.Findings[0].SQL, left)
+			}
+			s.exec(t, `DROP ROLE IF EXISTS {app}_group`)
+		})
 	}
 }
 
