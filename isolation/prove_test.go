@@ -34,6 +34,24 @@ func TestProveFindsWhatOpenLetsPass(t *testing.T) {
 	}
 }
 
+// TestSecretColumns opens with a secret, which is one in every schema that has
+// the table.
+func TestSecretColumns(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	h.opts.Secret = []string{"orders.item"}
+	var log bytes.Buffer
+	h.opts.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	if err := h.openAgain(t, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []string{"object=orders.item", "object=initech.orders.item"} {
+		if strings.Count(log.String(), object) != 1 {
+			t.Errorf("%s is not in what was logged: %s", object, log.String())
+		}
+	}
+}
+
 // TestAllowedFindings opens in spite of a breach that is allowed, and not with
 // a list that says too little or too much.
 func TestAllowedFindings(t *testing.T) {

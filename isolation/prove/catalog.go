@@ -36,6 +36,9 @@ var grantsSQL string
 //go:embed server.sql
 var serverSQL string
 
+//go:embed secrets.sql
+var secretsSQL string
+
 // sharedSQL and unsharedSQL are the declared shared tables, with a wall and
 // without one.
 const (
@@ -64,6 +67,11 @@ type Options struct {
 	// Schema limits the tables that are looked at to one schema. Defaults to
 	// all, and to all that is not a table too.
 	Schema string
+	// Secret names columns, as "table.column", of which a tenant must not learn
+	// whether a value is there, say an e-mail address. The planner's statistics
+	// are of all tenants' rows, and EXPLAIN shows its estimates. Defaults to
+	// none.
+	Secret []string
 }
 
 // Catalog reads the catalogues of the database that conn is connected to, and
@@ -142,7 +150,7 @@ func (o Options) batch(into *Report) *pgx.Batch {
 			return err
 		})
 	}
-	for _, sql := range []string{rolesSQL, policiesSQL, keysSQL, codeSQL, grantsSQL, serverSQL} {
+	for _, sql := range []string{rolesSQL, policiesSQL, keysSQL, codeSQL, grantsSQL, serverSQL, secretsSQL} {
 		b.Queue(shared+scopeSQL+sql, o.args()...).Query(func(rows pgx.Rows) error {
 			found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
 				return f, row.Scan(&f.Severity, &f.Code, &f.Object, &f.Reason, &f.SQL)
@@ -154,4 +162,4 @@ func (o Options) batch(into *Report) *pgx.Batch {
 	return b
 }
 
-func (o Options) args() []any { return []any{o.Role, o.Wall, o.TenantColumn, o.Schema} }
+func (o Options) args() []any { return []any{o.Role, o.Wall, o.TenantColumn, o.Schema, o.Secret} }
