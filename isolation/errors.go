@@ -53,6 +53,9 @@ func (e *FencedError) Error() string {
 	return fmt.Sprintf("isolation: tenant %s (%s): placement moved (epoch %d, have %d)", e.ID, e.Slug, e.Want, e.Have)
 }
 
+// Stale reports whether this node came with an epoch that is past.
+func (e *FencedError) Stale() bool { return e.Have < e.Want }
+
 // Is reports whether target is [ErrFenced].
 func (e *FencedError) Is(target error) bool { return target == ErrFenced }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -169,19 +168,3 @@ func (h *house) host() isolationtest.Host {
 		},
 	}
 }
-
-// past is a node that has missed the latest of every tenant.
-type past struct{ *tenant.Registry }
-
-func (p past) Lookup(ctx context.Context, key tenant.Key) (tenant.Tenant, error) {
-	t, err := p.Registry.Lookup(ctx, key)
-	t.Placement.Epoch--
-	return t, err
-}
-
-func (p past) Refresh(ctx context.Context, key tenant.Key) (tenant.Tenant, error) {
-	return p.Lookup(ctx, key)
-}
-
-// found is what a watch of this test's has noticed.
-func found(code string) error { return fmt.Errorf("found %s", code) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/partywall/partywall/isolation/prove"
+	"github.com/partywall/partywall/tenant"
 )
 
 // Mutation is one wall that is knocked out.
@@ -37,6 +38,11 @@ func Watching(h Host) Watch {
 
 // Proving is a proof as a [Watch].
 func Proving(p prove.Prover) Watch { return Watch{"proof", p.Prove} }
+
+// Probing is what prove.Probe tries with two canary tenants as a [Watch].
+func Probing(db prove.DB, a, b tenant.Tenant) Watch {
+	return Watch{"probe", func(ctx context.Context) (*prove.Report, error) { return prove.Probe(ctx, db, a, b) }}
+}
 
 // Mutant is what became of a mutation.
 type Mutant struct {

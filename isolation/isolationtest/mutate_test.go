@@ -7,12 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/isolation/isolationtest"
 	"github.com/partywall/partywall/isolation/prove"
-	"github.com/partywall/partywall/tenant"
 )
 
 // TestRunOnTheWall is what a host's own test looks like.
@@ -43,60 +39,9 @@ func TestMutations(t *testing.T) {
 				t.Errorf("%d mutations", len(mutations))
 			}
 			isolationtest.Mutate(t, mutations,
-				isolationtest.Proving(h.db), isolationtest.Watching(h.host()), h.probing(), h.stale(), h.thief())
+				isolationtest.Proving(h.db), isolationtest.Probing(h.db, h.who[0], h.who[1]), isolationtest.Watching(h.host()))
 		})
 	}
-}
-
-// probing makes the attempts that prove.Probe knows.
-func (h *house) probing() isolationtest.Watch {
-	return isolationtest.Watch{Name: "probe", Look: func(ctx context.Context) (*prove.Report, error) {
-		return prove.Probe(ctx, h.db, h.who[0], h.who[1])
-	}}
-}
-
-// stale is a node that has missed the latest of every tenant. It is a new one
-// each time: who has come in stays in until the fence is raised.
-func (h *house) stale() isolationtest.Watch {
-	return isolationtest.Watch{Name: "stale node", Look: func(ctx context.Context) (*prove.Report, error) {
-		db, err := h.open(ctx, past{h.tenants})
-		if err != nil {
-			return nil, err
-		}
-		defer db.Close()
-		_, err = db.Exec(tenant.NewContext(ctx, h.who[0]), `SELECT item FROM orders`)
-		if errors.Is(err, isolation.ErrFenced) {
-			return &prove.Report{}, nil
-		}
-		return nil, errors.Join(found("a node with an older epoch that is served"), err)
-	}}
-}
-
-// thief has the role's password and no library: it shows the gate what it can
-// make up.
-func (h *house) thief() isolationtest.Watch {
-	return isolationtest.Watch{Name: "thief", Look: func(ctx context.Context) (*prove.Report, error) {
-		conn, err := pgx.Connect(ctx, h.data.As(h.role))
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
-		for _, sql := range []string{
-			`SELECT partywall.open_session((SELECT max(id) FROM partywall.key), 42, 9999999999, '\x00')`,
-			`SELECT partywall.open_session(1, 42, 9999999999, '\x00')`,
-			`SELECT partywall.bind(42, $1, $2, false, -1) AS bound`,
-			`SELECT partywall.enter(1, $1, $2, false, -1, 9999999999, '\x00')`,
-		} {
-			var args []any
-			if strings.Contains(sql, "$1") {
-				args = []any{h.who[0].Number, h.who[0].Placement.Epoch}
-			}
-			if _, err := conn.Exec(ctx, sql, args...); err == nil && args != nil {
-				return nil, found("a thief whom the gate lets in")
-			}
-		}
-		return &prove.Report{}, nil
-	}}
 }
 
 // TestSurvivors are reported: a mutation that nobody looks for, and a wall that
