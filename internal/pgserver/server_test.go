@@ -95,12 +95,12 @@ func TestTLS(t *testing.T) {
 	const secured = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 	for range 2 {
-		clear := server.URL("postgres")
-		if query[bool](t, clear, secured) {
+		plain := server.URL("postgres")
+		if query[bool](t, plain, secured) {
 			t.Error("sslmode=disable is encrypted")
 		}
 
-		if !query[bool](t, strings.Replace(clear, "disable", "require", 1), secured) {
+		if !query[bool](t, strings.Replace(plain, "disable", "require", 1), secured) {
 			t.Error("sslmode=require is in the clear")
 		}
 
