@@ -87,7 +87,7 @@ func cell(all []Outcome) string {
 	for _, o := range all {
 		counts[o.Verdict]++
 	}
-	for _, v := range []Verdict{Leak, Broken, NoControl, Shut, Open, Unbuilt} {
+	for _, v := range []Verdict{Leak, Broken, NoControl, Shut, Open, Unbuilt, Proven} {
 		if counts[v] > 0 {
 			return fmt.Sprintf("%s %d/%d", v, counts[v], len(all))
 		}
