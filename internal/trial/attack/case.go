@@ -20,6 +20,8 @@ type Case struct {
 	// Open says why the wall does not hold the case in a combination, and is ""
 	// where it does. Nil is nowhere.
 	Open func(combination) string
+	// By says what holds the case, where that is not the wall alone.
+	By string
 	// Proof is the code by which prove finds the hole that the case makes in a
 	// host's schema. "" is a case that needs nobody to look.
 	Proof string

@@ -6,9 +6,9 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 
 	"github.com/partywall/partywall/internal/process"
@@ -74,10 +74,14 @@ func impostor() (*tls.Certificate, error) {
 // errNoTLS is a server that has no certificate.
 var errNoTLS = errors.New("the server speaks no TLS")
 
-// writeRoot asks the server at addr for its certificate, past whoever is on the
-// wire, and writes it to a file for clients to trust. The caller removes it.
-func writeRoot(ctx context.Context, addr string) (path string, err error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+// writeRoot asks a server for its certificate, past whoever is on the wire, and
+// writes it to a file for clients to trust. The caller removes it.
+func writeRoot(ctx context.Context, base string) (path string, err error) {
+	u, err := url.Parse(base)
+	if err != nil {
+		return "", errors.New("the server's URL cannot be parsed")
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return "", err
 	}
@@ -90,7 +94,7 @@ func writeRoot(ctx context.Context, addr string) (path string, err error) {
 		return "", err
 	}
 	if answer[0] != 'S' {
-		return "", fmt.Errorf("%s: %w", addr, errNoTLS)
+		return "", errNoTLS
 	}
 	secure := tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // G402: it is being learnt whom to trust
 	if err := secure.HandshakeContext(ctx); err != nil {

@@ -76,7 +76,7 @@ func (h *house) judge(ctx context.Context, o *Outcome) {
 	case s.proven:
 		o.Verdict, o.Evidence = Proven, "found by prove as "+o.Case.Proof+", and closed by what it prints"
 	default:
-		o.Verdict = Held
+		o.Verdict, o.Evidence = Held, o.Case.By
 	}
 }
 

@@ -40,57 +40,77 @@ func links() ([]link, error) {
 type listened struct {
 	*wire
 
-	db *isolation.DB
+	db    *isolation.DB
+	front *wire // speaks TLS for a server that does not, else nil
 }
 
 // listen opens the wall over a link.
-func (s *scene) listen(ctx context.Context, over link) (*listened, error) {
-	base := s.house.url(s.house.app, s.house.name)
+func (s *scene) listen(ctx context.Context, over link) (_ *listened, err error) {
+	l := &listened{}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	base, root := s.house.url(s.house.app, s.house.name), ""
 	if s.mode.pooled {
 		base = s.house.through(s.house.app, s.house.name)
 	}
-	w, through, err := tap(ctx, base, over.middle)
-	if err != nil {
+	if over.sslmode == "verify-ca" {
+		if base, root, err = l.secure(ctx, base); err != nil {
+			return nil, err
+		}
+		defer func() { _ = os.Remove(root) }() // it is read when the wall is opened
+	}
+	if l.wire, base, err = tap(ctx, base, over.middle); err != nil {
 		return nil, err
 	}
-	app, forget, err := over.dress(ctx, through, w.target)
-	if err != nil {
-		w.close()
-		return nil, err
-	}
-	defer forget() // it is read when the wall is opened
-	db, err := s.house.open(ctx, func(server *isolation.Server) { server.App, server.MaxConns = app, 1 })
-	if err != nil {
-		w.close()
-		return nil, err
-	}
-	return &listened{w, db}, nil
+	l.db, err = s.house.open(ctx, func(server *isolation.Server) { server.App, server.MaxConns = over.dress(base, root), 1 })
+	return l, err
 }
 
-// dress is a URL over the link. It may name a file, which forget removes.
-func (l link) dress(ctx context.Context, base, target string) (_ string, forget func(), _ error) {
-	forget = func() {}
+// secure returns the URL of a server that speaks TLS, and a file with what to
+// trust it by. Where the server at base does not, something in front of it does.
+func (l *listened) secure(ctx context.Context, base string) (_, root string, _ error) {
+	root, err := writeRoot(ctx, base)
+	if !errors.Is(err, errNoTLS) {
+		return base, root, err
+	}
+	cert, err := impostor()
+	if err != nil {
+		return "", "", err
+	}
+	if l.front, base, err = tap(ctx, base, middle{as: cert}); err != nil {
+		return "", "", err
+	}
+	root, err = writeRoot(ctx, base)
+	return base, root, err
+}
+
+// dress is a URL over the link.
+func (l link) dress(base, root string) string {
 	u, err := url.Parse(base)
 	if err != nil {
-		return "", forget, errors.New("the server's URL cannot be parsed")
+		return base // tap would not have parsed it before
 	}
 	query := u.Query()
 	query.Set("sslmode", l.sslmode)
-	if l.sslmode == "verify-ca" {
-		root, err := writeRoot(ctx, target)
-		if err != nil {
-			return "", forget, err
-		}
-		forget = func() { _ = os.Remove(root) } // a file in the temporary folder
+	if root != "" {
 		query.Set("sslrootcert", root)
 	}
 	u.RawQuery = query.Encode()
-	return u.String(), forget, nil
+	return u.String()
 }
 
 func (l *listened) close() {
-	l.db.Close()
-	l.wire.close()
+	if l.db != nil {
+		l.db.Close()
+	}
+	for _, w := range []*wire{l.wire, l.front} {
+		if w != nil {
+			w.close()
+		}
+	}
 }
 
 // serve serves a tenant while somebody listens.

@@ -36,7 +36,7 @@ func oracleCases() []Case {
 		},
 		{ID: "29m", Name: "the mark's last value as an oracle of who is served", On: onPolicy, Control: volume, Attack: lastMark},
 		{
-			ID: "29p", Name: "the mark that a pooler's connection keeps, with the stolen password", On: onPolicy, Control: volume, Attack: keptMark,
+			ID: "29p", Name: "the mark a pooler's connection keeps, with the stolen password", On: onPolicy, Control: volume, Attack: keptMark,
 			Open: when(pooled, "a mark that is void for the policies is still there for currval(): it is the number of whoever had the connection last"),
 		},
 		misbuilt{
