@@ -26,7 +26,7 @@ var (
 	// among those given to [Open].
 	ErrNoServer = errors.New("isolation: no such server")
 	// ErrRefused is returned for what cannot be done behind the wall, such as
-	// the simple protocol.
+	// the simple protocol, or LOCK and DO by a tenant.
 	ErrRefused = errors.New("isolation: refused")
 	// ErrClosed is returned by a [DB] that was closed.
 	ErrClosed = errors.New("isolation: closed")

@@ -121,6 +121,7 @@ func parseURL(url string) (*pgx.ConnConfig, error) {
 // open brings the wall up to date and looks at the database that the Shared
 // and Schema placements are in.
 func (s *server) open(ctx context.Context) error {
+	s.warnOfPlaintext(ctx)
 	if s.config.Migrator != "" {
 		if err := s.bootstrap(ctx, s.app.Database, s.opts.Schema); err != nil {
 			return fmt.Errorf("isolation: server %q: %w", s.name, err)

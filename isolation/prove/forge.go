@@ -25,12 +25,12 @@ func (p prober) forge(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 		// A sequence's value does not roll back, so a forged mark is still there.
-		var mark int64
-		if err := tx.QueryRow(ctx, `SELECT partywall.tenant()`).Scan(&mark); err != nil {
+		still, _, err := attempt(ctx, tx, `SELECT WHERE partywall.tenant() = $1`, p.me.Number)
+		if err != nil {
 			return err
 		}
-		if mark != p.me.Number {
-			p.found(Breach, "probe-forge", "partywall.mark", fmt.Sprintf("tenant %s becomes another by: %s", p.me.Slug, sql), "")
+		if still.RowsAffected() == 0 {
+			p.found(Breach, "probe-forge", "partywall.mark", fmt.Sprintf("tenant %s is not itself any more after: %s", p.me.Slug, sql), "")
 			// What comes next would be somebody else's doing, and so would all in
 			// this session: one in which settings change is ended. Behind a pooler
 			// they may not, but there the mark is void in the next transaction.

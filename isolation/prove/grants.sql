@@ -28,7 +28,7 @@ SELECT 'breach', 'wall-right', c.oid::regclass::text, format('role %I may %s %s,
        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'USAGE']) AS r (name)
  WHERE ask.wall <> '' AND ask.only_schema = ''
    AND (c.relkind = 'S' AND c.relname IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo') AND r.name IN ('SELECT', 'UPDATE', 'USAGE')
-        AND NOT (r.name = 'SELECT' AND c.relname <> 'secret')
+        AND NOT (r.name = 'USAGE' AND c.relname IN ('mark', 'mark_at'))
      OR c.relkind = 'r' AND c.relname IN ('key', 'fence', 'shared_table') AND r.name <> 'USAGE' AND NOT (r.name = 'SELECT' AND c.relname = 'shared_table'))
    AND EXISTS (SELECT FROM held m WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system') AND m.rolname !~ '^pg_'
      AND CASE c.relkind WHEN 'S' THEN has_sequence_privilege(m.oid, c.oid, CASE WHEN c.relkind = 'S' THEN r.name ELSE 'USAGE' END)

@@ -1,6 +1,6 @@
 -- What a session knows of its tenant is kept in sequences: currval() is private
 -- to the session, and only the owner, through the functions below, can setval().
--- The application's roles may read the mark and nothing else.
+-- The application's roles may ask for their own mark and nothing else.
 SET LOCAL ROLE partywall_owner;
 
 CREATE TABLE partywall.key (
@@ -23,13 +23,16 @@ CREATE TABLE partywall.fence (
 COMMENT ON TABLE partywall.fence IS 'Who may come in. state: a = active, r = read only, f = fenced. path: the tenant''s search_path. hi, lo: the halves of the tenant''s UUID, where tables are keyed by it.';
 
 CREATE UNLOGGED SEQUENCE partywall.secret MINVALUE -9223372036854775808;
-CREATE UNLOGGED SEQUENCE partywall.mark MINVALUE 0;
-CREATE UNLOGGED SEQUENCE partywall.mark_at MINVALUE 0;
+-- Of any value that these hold the next one is past the last: nextval() fails.
+-- After a crash it would give 0 once, which is nobody.
+CREATE UNLOGGED SEQUENCE partywall.mark    MINVALUE 0 MAXVALUE 9223372036854775806 INCREMENT 9223372036854775807 NO CYCLE;
+CREATE UNLOGGED SEQUENCE partywall.mark_at MINVALUE 0 MAXVALUE 9223372036854775806 INCREMENT 9223372036854775807 NO CYCLE;
+-- A UUID's halves can be any numbers, so only the owner may use these.
 CREATE UNLOGGED SEQUENCE partywall.mark_hi MINVALUE -9223372036854775808;
 CREATE UNLOGGED SEQUENCE partywall.mark_lo MINVALUE -9223372036854775808;
--- SELECT allows currval(); USAGE or UPDATE would allow nextval() and setval().
-GRANT SELECT ON SEQUENCE partywall.mark, partywall.mark_at, partywall.mark_hi, partywall.mark_lo
-  TO partywall_app, partywall_pooled;
+-- USAGE allows currval(), and nextval(), which fails. SELECT would show the last
+-- value, whoever's it is; UPDATE would allow setval().
+GRANT USAGE ON SEQUENCE partywall.mark, partywall.mark_at TO partywall_app, partywall_pooled;
 
 -- In the functions that run for tenants every name and operator is qualified,
 -- because they run with the owner's rights under the caller's search_path. (A
@@ -87,8 +90,12 @@ BEGIN
   IF (pg_catalog.currval('partywall.secret'::pg_catalog.regclass) OPERATOR(pg_catalog.=) k) IS NOT TRUE THEN
     RAISE EXCEPTION 'partywall: wrong session secret' USING ERRCODE = 'PW003';
   END IF;
-  -- Whatever happens from here on, the session is no longer the last tenant's.
-  IF pg_catalog.setval('partywall.mark'::pg_catalog.regclass, 0) IS NULL
+  -- Whatever happens from here on, the session is no longer the last tenant's,
+  -- and has forgotten all sequences: lastval() and currval() would tell what the
+  -- last one drew. It keeps its secret; without one it would be of no use.
+  DISCARD SEQUENCES;
+  IF pg_catalog.setval('partywall.secret'::pg_catalog.regclass, k) IS NULL
+     OR pg_catalog.setval('partywall.mark'::pg_catalog.regclass, 0) IS NULL
      OR pg_catalog.pg_advisory_unlock_all() IS NULL
      OR t OPERATOR(pg_catalog.=) 0
      OR pg_catalog.pg_advisory_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NULL THEN
@@ -112,12 +119,9 @@ BEGIN
      AND pg_catalog.set_config('search_path', f.path, false) IS NULL
      OR ms OPERATOR(pg_catalog.>=) 0
      AND pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, false) IS NULL
-     -- A fence without a UUID must not leave the last tenant's: 0 is nobody's.
-     OR (CASE WHEN f.hi IS NOT NULL
-        THEN pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, f.hi) IS NULL
-          OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL
-        ELSE pg_catalog.currval('partywall.mark_hi'::pg_catalog.regclass) OPERATOR(pg_catalog.<>) 0
-         AND pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, 0) IS NULL END) THEN
+     -- Where the fence has no UUID, 0 is nobody's.
+     OR pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, COALESCE(f.hi, 0)) IS NULL
+     OR f.lo IS NOT NULL AND pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL THEN
     RETURN 0;
   END IF;
   RETURN pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t);
@@ -139,6 +143,7 @@ BEGIN
      AND expires::pg_catalog.float8 OPERATOR(pg_catalog.>=) pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())) IS NOT TRUE THEN
     RAISE EXCEPTION 'partywall: forged or expired token' USING ERRCODE = 'PW003';
   END IF;
+  DISCARD SEQUENCES; -- as in bind; there is no secret to keep
   IF pg_catalog.pg_advisory_xact_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NULL THEN
     RETURN 0;
   END IF;
@@ -155,11 +160,8 @@ BEGIN
   IF pg_catalog.set_config('search_path', f.path, true) IS NULL
      OR ms OPERATOR(pg_catalog.>=) 0
      AND pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, true) IS NULL
-     -- A fence without a UUID must not leave the last tenant's: 0 is nobody's.
-     OR (CASE WHEN f.hi IS NOT NULL
-        THEN pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, f.hi) IS NULL
-          OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL
-        ELSE pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, 0) IS NULL END)
+     OR pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, COALESCE(f.hi, 0)) IS NULL
+     OR f.lo IS NOT NULL AND pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL
      OR pg_catalog.setval('partywall.mark_at'::pg_catalog.regclass,
           (pg_catalog.date_part('epoch', pg_catalog.now()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8) IS NULL THEN
     RETURN 0;
@@ -172,11 +174,15 @@ END $fn$;
 CREATE FUNCTION partywall.tenant() RETURNS bigint
 LANGUAGE sql VOLATILE AS $fn$ SELECT pg_catalog.currval('partywall.mark'::pg_catalog.regclass) $fn$;
 
+-- tenant_uuid puts the halves together, which only the owner may read. It is
+-- NULL where the fence has none.
 CREATE FUNCTION partywall.tenant_uuid() RETURNS uuid
-LANGUAGE sql VOLATILE AS $fn$
-  SELECT pg_catalog.encode(pg_catalog.int8send(pg_catalog.currval('partywall.mark_hi'::pg_catalog.regclass))
-    OPERATOR(pg_catalog.||) pg_catalog.int8send(pg_catalog.currval('partywall.mark_lo'::pg_catalog.regclass)), 'hex')::pg_catalog.uuid
-$fn$;
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $fn$
+BEGIN
+  RETURN CASE WHEN pg_catalog.currval('partywall.mark_hi'::pg_catalog.regclass) OPERATOR(pg_catalog.<>) 0 THEN
+    pg_catalog.encode(pg_catalog.int8send(pg_catalog.currval('partywall.mark_hi'::pg_catalog.regclass))
+      OPERATOR(pg_catalog.||) pg_catalog.int8send(pg_catalog.currval('partywall.mark_lo'::pg_catalog.regclass)), 'hex')::pg_catalog.uuid END;
+END $fn$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA partywall FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION partywall.open_session, partywall.bind TO partywall_app;
