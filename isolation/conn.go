@@ -6,10 +6,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
@@ -154,12 +156,29 @@ func (c *conn) clean() bool {
 	return !c.tainted && !c.pg.IsClosed() && !c.pg.IsBusy() && c.pg.TxStatus() == 'I'
 }
 
-// close says goodbye to the server, for as long as that takes it.
-func (c *conn) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// close ends the connection, and returns when the server has let it go.
+func (c *conn) close() { hangUp(c.pgx) }
+
+// hangUp ends a connection as pgx does and waits for the server to hang up too:
+// to the server a connection counts until its process has ended.
+func hangUp(c *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
-	_ = c.pgx.Close(ctx) // whatever it was, the connection is gone
+	h, err := c.PgConn().Hijack()
+	if err != nil { // it is at work on something that nobody waits for
+		_ = c.Close(ctx) // whatever it was, the connection is gone
+		return
+	}
+	defer func() { _ = h.Conn.Close() }() // as above
+	_ = h.Conn.SetDeadline(time.Now().Add(closeTime))
+	h.Frontend.Send(&pgproto3.Terminate{})
+	if h.Frontend.Flush() == nil {
+		_, _ = io.Copy(io.Discard, h.Conn) // until it hangs up, or the time is over
+	}
 }
+
+// closeTime is how long a server has to let a connection go.
+const closeTime = 5 * time.Second
 
 // discard makes the session as new: what [Options.Hostile] pays for between
 // tenants.

@@ -38,6 +38,10 @@ func (s *server) inspect(ctx context.Context, p place, schema string) error {
 
 // prove looks at the catalogues of a database as the role that serves tenants.
 func (s *server) prove(ctx context.Context, p place, schema string) (*prove.Report, error) {
+	if err := s.looking.take(ctx); err != nil {
+		return nil, fmt.Errorf("isolation: server %q: waiting to look at a database: %w", s.name, err)
+	}
+	defer s.looking.leave()
 	ctx, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
 	config := p.dialer.config.Copy()
@@ -45,7 +49,7 @@ func (s *server) prove(ctx context.Context, p place, schema string) (*prove.Repo
 	if err != nil {
 		return nil, fmt.Errorf("isolation: server %q: connecting as %s: %w", s.name, config.User, err)
 	}
-	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // nothing was changed
+	defer hangUp(c)
 	report, err := prove.Catalog(ctx, c, &prove.Options{
 		Wall: s.role(), TenantColumn: s.opts.TenantColumn, Schema: schema, Secret: s.opts.Secret,
 	})

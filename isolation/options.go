@@ -40,7 +40,8 @@ type Server struct {
 	// Defaults to the keys in each database, read through Migrator.
 	Keys []Key
 	// MaxConns is the budget of connections that App may have on this server,
-	// over all its databases. Defaults to 32.
+	// over all its databases. Up to three more listen, and look at databases
+	// that are used for the first time. Defaults to 32.
 	MaxConns int
 }
 

@@ -26,8 +26,11 @@ type server struct {
 	group  *affinity.Group[*conn]
 	system *place // nil without a System URL
 
-	telling turn // so that news of many tenants takes a few connections only
-	asker   *asker
+	// So that news of many tenants, and the first use of many databases, take a
+	// few connections only.
+	telling, looking turn
+
+	asker *asker
 
 	mu        sync.Mutex
 	databases map[string]*database
@@ -62,7 +65,7 @@ func newServer(name string, config Server, opts *Options) (*server, error) {
 	s := &server{
 		name: name, config: config, opts: opts, databases: map[string]*database{},
 		allowed: map[prove.Allow]bool{}, told: map[prove.Finding]bool{},
-		budget: cmp.Or(config.MaxConns, defaultBudget), telling: newTurn(4),
+		budget: cmp.Or(config.MaxConns, defaultBudget), telling: newTurn(4), looking: newTurn(2),
 	}
 	var errs []error
 	wrong := func(format string, args ...any) {

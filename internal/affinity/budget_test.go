@@ -1,8 +1,11 @@
 package affinity_test
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/partywall/partywall/internal/affinity"
 )
@@ -134,4 +137,58 @@ func TestBudgetIsAtLeastOne(t *testing.T) {
 	d := &depot{}
 	d.Group = affinity.NewGroup[*link](0, d.tick)
 	d.take(t, d.pool(-1), 1)
+}
+
+// TestServerNeverHasMore counts connections as a server does, which has one
+// until it has let it go: the budget holds for those too, whoever is evicted,
+// discarded, dropped or swept.
+func TestServerNeverHasMore(t *testing.T) {
+	t.Parallel()
+	const budget, workers, rounds = 3, 8, 300
+	var open, most atomic.Int64
+	gone := func(*link) {
+		time.Sleep(time.Millisecond / 4) // what it takes a server to notice
+		open.Add(-1)
+	}
+	g := affinity.NewGroup[*link](budget, time.Now)
+	var pools []*affinity.Pool[*link]
+	for range 5 {
+		pools = append(pools, g.NewPool(affinity.Config[*link]{Close: gone}))
+	}
+	var working sync.WaitGroup
+	for w := range workers {
+		working.Go(func() {
+			for i := range rounds {
+				p := pools[(w+i)%len(pools)]
+				it, err := p.Acquire(t.Context(), int64(i%7), 0)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if it.Fresh {
+					most.Store(max(most.Load(), open.Add(1)))
+					it.Dialled(&link{})
+				}
+				switch i % 11 {
+				case 3:
+					p.Discard(it)
+				case 5:
+					p.Drop(int64(i % 7))
+					fallthrough
+				default:
+					p.Release(it, int64(i%7))
+				}
+				if i%13 == 0 {
+					g.Sweep(time.Now())
+				}
+			}
+		})
+	}
+	working.Wait()
+	for _, p := range pools {
+		p.Close()
+	}
+	if most.Load() > budget || open.Load() != 0 {
+		t.Errorf("%d at once with a budget of %d, %d are left", most.Load(), budget, open.Load())
+	}
 }

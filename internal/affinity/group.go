@@ -40,8 +40,8 @@ type Config[C any] struct {
 	// Max is how many connections the pool may have within its group's
 	// budget. Defaults to the whole budget.
 	Max int
-	// Close ends a connection. It is called outside of all locks, in a
-	// goroutine of its own.
+	// Close ends a connection, and returns when its server has let it go. It
+	// is called outside of all locks.
 	Close func(C)
 }
 
@@ -97,20 +97,15 @@ func (g *Group[C]) Sweep(before time.Time) {
 			dead = append(dead, p.end(p.oldest))
 		}
 	}
-	dead = append(dead, g.dispatch()...)
 	g.mu.Unlock()
 	closeAll(dead)
 }
 
-// dispatch serves whoever can be served, in the order of arrival, and returns
-// the connections that had to end for it.
-func (g *Group[C]) dispatch() (dead []*Item[C]) {
+// dispatch serves whoever can be served, in the order of arrival.
+func (g *Group[C]) dispatch() {
 	kept := g.line[:0]
 	for _, w := range g.line {
-		item, victim, ok := w.pool.take(w.key)
-		if victim != nil {
-			dead = append(dead, victim)
-		}
+		item, ok := w.pool.take(w.key)
 		if !ok {
 			kept = append(kept, w)
 			continue
@@ -119,13 +114,14 @@ func (g *Group[C]) dispatch() (dead []*Item[C]) {
 	}
 	clear(g.line[len(kept):])
 	g.line = kept
-	return dead
 }
 
-// room makes sure of one more connection in the budget, ending the longest
-// idle connection of the group if that is what it takes.
+// room makes sure of one more connection in the budget. If that is what it
+// takes, the one of the group that has been idle longest gives up its place, and
+// is to be closed before the new one is dialled.
 func (g *Group[C]) room() (victim *Item[C], ok bool) {
 	if g.used < g.max {
+		g.used++
 		return nil, true
 	}
 	var oldest *Item[C]
@@ -141,15 +137,40 @@ func (g *Group[C]) room() (victim *Item[C], ok bool) {
 	return oldest.pool.end(oldest), true
 }
 
+// closeAll closes connections that are out of their pools. Their places in the
+// budget are free once that is done: a server counts a connection until it has
+// gone.
 func closeAll[C any](items []*Item[C]) {
 	for _, it := range items {
 		go func() {
-			p := it.pool
-			p.config.Close(it.Conn)
-			p.group.mu.Lock()
-			defer p.group.mu.Unlock()
-			p.closing--
-			p.drained.Broadcast()
+			it.pool.config.Close(it.Conn)
+			g := it.pool.group
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			it.closed()
+			g.used--
+			g.dispatch()
 		}()
 	}
+}
+
+// closed counts a connection that has been closed. The lock is held.
+func (it *Item[C]) closed() {
+	it.pool.closing--
+	it.pool.drained.Broadcast()
+}
+
+// evict closes the connection whose place the item takes.
+func (it *Item[C]) evict() *Item[C] {
+	victim := it.victim
+	if victim == nil {
+		return it
+	}
+	it.victim = nil
+	victim.pool.config.Close(victim.Conn)
+	g := it.pool.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	victim.closed()
+	return it
 }

@@ -48,10 +48,9 @@ func (p *Pool[C]) end(it *Item[C]) *Item[C] {
 }
 
 // retire takes a connection that is not idle out of the pool; the caller closes
-// it by closeAll once the lock is free.
+// it once the lock is free. Until then it has its place in the budget.
 func (p *Pool[C]) retire(it *Item[C]) *Item[C] {
 	p.total--
-	p.group.used--
 	p.closing++
 	return it
 }

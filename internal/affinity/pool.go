@@ -45,7 +45,9 @@ type Item[C any] struct {
 	// Fresh says that the caller is to dial Conn.
 	Fresh bool
 
-	pool  *Pool[C]
+	pool   *Pool[C]
+	victim *Item[C] // out of its pool, to be closed before this one is dialled
+
 	key   int64 // whose it was when it was last given back
 	held  int64 // whose it is now
 	lent  uint64
@@ -95,7 +97,7 @@ func (p *Pool[C]) Acquire(ctx context.Context, key int64, limit int) (*Item[C], 
 		return p.wait(ctx, w)
 	}
 	own.inUse++
-	item, victim, ok := p.take(key)
+	item, ok := p.take(key)
 	if !ok {
 		w := g.newWaiter(p, key)
 		g.line = append(g.line, w)
@@ -103,10 +105,7 @@ func (p *Pool[C]) Acquire(ctx context.Context, key int64, limit int) (*Item[C], 
 		return p.wait(ctx, w)
 	}
 	g.mu.Unlock()
-	if victim != nil {
-		closeAll([]*Item[C]{victim})
-	}
-	return item, nil
+	return item.evict(), nil
 }
 
 // Try is [Pool.Acquire] for callers who would rather not wait: it reports
@@ -119,16 +118,16 @@ func (p *Pool[C]) Try(key int64, limit int) (*Item[C], bool) {
 		p.group.mu.Unlock()
 		return nil, false
 	}
-	item, victim, ok := p.take(key)
+	item, ok := p.take(key)
 	if ok {
 		own.inUse++
 	}
 	p.forget(key)
 	p.group.mu.Unlock()
-	if victim != nil {
-		closeAll([]*Item[C]{victim})
+	if !ok {
+		return nil, false
 	}
-	return item, ok
+	return item.evict(), true
 }
 
 func (g *Group[C]) newWaiter(p *Pool[C], key int64) *waiter[C] {
@@ -140,7 +139,10 @@ func (g *Group[C]) newWaiter(p *Pool[C], key int64) *waiter[C] {
 func (p *Pool[C]) wait(ctx context.Context, w *waiter[C]) (*Item[C], error) {
 	select {
 	case got := <-w.grant:
-		return got.item, got.err
+		if got.item == nil {
+			return nil, got.err
+		}
+		return got.item.evict(), got.err
 	case <-ctx.Done():
 	}
 	g := p.group
@@ -156,9 +158,8 @@ func (p *Pool[C]) wait(ctx context.Context, w *waiter[C]) (*Item[C], error) {
 	if i := slices.Index(g.line, w); i >= 0 {
 		g.line = slices.Delete(g.line, i, i+1)
 		p.leave(w.key)
-		dead := g.dispatch()
+		g.dispatch()
 		g.mu.Unlock()
-		closeAll(dead)
 		return nil, ctx.Err()
 	}
 	g.mu.Unlock()
@@ -174,28 +175,27 @@ func (p *Pool[C]) wait(ctx context.Context, w *waiter[C]) (*Item[C], error) {
 }
 
 // take finds key a connection, or the right to dial one. The group's lock is
-// held.
-func (p *Pool[C]) take(key int64) (item, victim *Item[C], ok bool) {
+// held; the caller evicts whom the item takes the place of once it is free.
+func (p *Pool[C]) take(key int64) (item *Item[C], ok bool) {
 	if same := p.idle[key]; len(same) > 0 {
 		p.hits++
-		return p.lend(same[len(same)-1], key), nil, true
+		return p.lend(same[len(same)-1], key), true
 	}
 	if p.oldest != nil {
 		p.switches++
-		return p.lend(p.oldest, key), nil, true
+		return p.lend(p.oldest, key), true
 	}
 	if p.total >= p.config.Max {
-		return nil, nil, false
+		return nil, false
 	}
-	victim, ok = p.group.room()
+	victim, ok := p.group.room()
 	if !ok {
-		return nil, nil, false
+		return nil, false
 	}
 	p.total++
-	p.group.used++
 	p.dials++
 	p.group.seq++
-	return &Item[C]{pool: p, Fresh: true, held: key, lent: p.group.seq}, victim, true
+	return &Item[C]{pool: p, victim: victim, Fresh: true, held: key, lent: p.group.seq}, true
 }
 
 func (p *Pool[C]) lend(it *Item[C], key int64) *Item[C] {
@@ -219,7 +219,7 @@ func (p *Pool[C]) Release(it *Item[C], key int64) {
 	} else {
 		p.link(it)
 	}
-	dead = append(dead, g.dispatch()...)
+	g.dispatch()
 	g.mu.Unlock()
 	closeAll(dead)
 }
@@ -231,14 +231,18 @@ func (p *Pool[C]) Discard(it *Item[C]) {
 	g.mu.Lock()
 	p.leave(it.held)
 	var dead []*Item[C]
-	if it.Fresh {
+	switch {
+	case !it.Fresh:
+		dead = append(dead, p.retire(it))
+	case it.victim != nil: // whose place is free once it is closed
+		p.total--
+		dead = append(dead, it.victim)
+	default:
 		p.total--
 		g.used--
-		p.drained.Broadcast()
-	} else {
-		dead = append(dead, p.retire(it))
 	}
-	dead = append(dead, g.dispatch()...)
+	p.drained.Broadcast()
+	g.dispatch()
 	g.mu.Unlock()
 	closeAll(dead)
 }
@@ -258,7 +262,6 @@ func (p *Pool[C]) Drop(key int64) {
 		p.group.seq++
 		own.dropped = p.group.seq
 	}
-	dead = append(dead, p.group.dispatch()...)
 	p.group.mu.Unlock()
 	closeAll(dead)
 }
@@ -290,7 +293,8 @@ func (p *Pool[C]) Close() {
 		}
 		return w.pool == p
 	})
-	closeAll(append(dead, g.dispatch()...))
+	closeAll(dead)
+	g.dispatch()
 	for p.total > 0 || p.closing > 0 {
 		p.drained.Wait()
 	}
