@@ -19,7 +19,7 @@ const (
 )
 
 func contextCases() []Case {
-	const tlsHolds = "by TLS with a server that is verified; in the clear, and with one that is not, it gets through"
+	const verified = "by TLS with a server that is verified; in the clear, and with one that is not, it gets through "
 	claim := func(ctx context.Context, s *scene) error {
 		return s.steal(ctx, append([]string{`SELECT set_config('app.tenant', '{victim}', false)`}, reads()...)...)
 	}
@@ -29,13 +29,13 @@ func contextCases() []Case {
 			// In the clear, who reads the network and injects SQL too has the
 			// session's secret.
 			ID: "05w", Name: "what is seen on the wire, injected into the same session", On: onPolicy, Control: overheard,
-			Attack: onWire(injectedSeen, together), By: tlsHolds,
+			Attack: onWire(injectedSeen, together), By: verified + "within one database",
 		},
 		{
 			// In the clear, a pooler's token is good for 60 s: it is tied to its
 			// tenant and epoch, and to no connection.
 			ID: "06", Name: "what is seen on the wire, replayed on another backend", On: onPolicy, Control: overheard,
-			Attack: onWire(replayed, pooled), By: tlsHolds,
+			Attack: onWire(replayed, pooled), By: verified + "behind a pooler",
 		},
 		{ID: "07", Name: "an expired token, an unknown key", On: onPolicy, Control: claim, Attack: expired},
 		same("08", "a context left for the pool's next user", onPolicy, left),

@@ -11,8 +11,10 @@
 // that can be had. Then it forges what the gate asks for, a million times over.
 //
 // What it prints is a table. A line that says "open" got through, and the lines
-// below the table say why; "not built yet" holds as far as there is anything to
-// hold. "leak", "no control" and "broken" end the program with status 1.
+// below the table say why; "held by proof" is a hole in the host's schema that
+// package prove finds, and that is shut by the SQL it prints; "not built yet"
+// holds as far as there is anything to hold. "leak", "no control" and "broken"
+// end the program with status 1.
 package main
 
 import (
