@@ -63,6 +63,7 @@ func mistakes() []mistake {
 		{sql: `GRANT EXECUTE ON FUNCTION pg_advisory_lock(bigint) TO PUBLIC`, code: "function-locks"},
 		{sql: `GRANT EXECUTE ON FUNCTION lo_get(oid) TO PUBLIC`, code: "function-large-objects"},
 		{sql: `GRANT EXECUTE ON FUNCTION pg_stat_get_activity(int) TO PUBLIC`, code: "function-activity"},
+		{sql: `GRANT EXECUTE ON FUNCTION pg_sequence_last_value(regclass) TO PUBLIC`, code: "function-sequences"},
 		{sql: `GRANT EXECUTE ON FUNCTION pg_terminate_backend(int, bigint) TO PUBLIC`, code: "function-signal"},
 		{sql: `DO $d$ BEGIN EXECUTE 'GRANT EXECUTE ON FUNCTION ' || (SELECT oid::regprocedure FROM pg_proc WHERE proname = 'pg_logical_emit_message' LIMIT 1) || ' TO PUBLIC'; END $d$`, code: "function-message"},
 		{sql: `GRANT SELECT ON SEQUENCE partywall.secret TO {app}`, code: "wall-right"},

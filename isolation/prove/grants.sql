@@ -5,6 +5,7 @@
   ('warning', 'function-locks', '^pg_(try_)?advisory_', 'take locks that all tenants share'),
   ('warning', 'function-large-objects', '^(lo_(?!import|export).*|loread|lowrite)$', 'reach large objects, which know no tenants'),
   ('warning', 'function-activity', '^(pg_stat_get_activity|pg_stat_get_backend_activity|pg_lock_status|pg_prepared_statement|pg_cursor)$', 'see other sessions'' statements, with the literals in them'),
+  ('warning', 'function-sequences', '^pg_sequence_last_value$', 'see how far other tenants'' sequences have come, and who was served last'),
   ('warning', 'function-signal', '^(pg_terminate_backend|pg_cancel_backend)$', 'end other tenants'' sessions'),
   ('warning', 'function-message', '^pg_logical_emit_message$', 'write messages to the log')
 ), candidates AS MATERIALIZED (
@@ -13,7 +14,7 @@
   SELECT p.oid, p.proname FROM pg_proc p
    WHERE p.pronamespace = 'pg_catalog'::regnamespace
      AND (p.proname LIKE 'pg\_%' OR p.proname LIKE 'lo%' OR p.proname = 'set_config')
-     AND p.proname ~ '^(set_config$|lo|pg_(read_|ls_|stat_file|stat_get_(activity|backend_activity)$|(try_)?advisory_|lock_status|prepared_statement|cursor|terminate_|cancel_|logical_emit))'
+     AND p.proname ~ '^(set_config$|lo|pg_(read_|ls_|stat_file|stat_get_(activity|backend_activity)$|(try_)?advisory_|lock_status|prepared_statement|cursor|terminate_|cancel_|logical_emit|sequence_last_value$))'
 )
 SELECT d.severity, d.code, d.code, format('role %I may call functions that %s', me.rolname, d.reason),
        format('REVOKE EXECUTE ON FUNCTION %s FROM %s', string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid::regprocedure::text), g.list)

@@ -28,7 +28,7 @@ func oracleCases() []Case {
 		same("23", "pg_stats", onOwner, all(statements(statistics()...), func(ctx context.Context, s *scene) error { return s.steal(ctx, statistics()...) })),
 		{
 			ID: "23e", Name: "estimates of EXPLAIN as an oracle", On: onPolicy, Control: estimates, Attack: estimates,
-			Open: when(everywhere, "the planner's statistics are of all tenants' rows, and without them plans are bad: SET STATISTICS 0 for columns whose values are a secret"),
+			Open: when(everywhere, "the planner's statistics are of all tenants' rows, and without them plans are bad: Options.Secret names columns whose values are a secret, and prove prints what hides them"),
 		},
 		{
 			ID: "29", Name: "a sequence as an oracle of volume", On: onPolicy, Control: volume, Attack: volume,
