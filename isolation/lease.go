@@ -39,6 +39,9 @@ func (db *DB) lease(ctx context.Context) (*lease, error) {
 		return nil, fmt.Errorf("isolation: tenant %s (%s) on %s: %w", t.ID, t.Slug, p.server.name, err)
 	}
 	l.conn = l.item.Conn
+	if t.Placement.Strategy == tenant.Schema && l.conn.shown != t.Number {
+		l.conn.schemas++
+	}
 	if db.opts.Hostile && l.conn.shown != t.Number && l.conn.shown != 0 {
 		if err := l.conn.discard(ctx); err != nil {
 			l.discard()
@@ -112,12 +115,19 @@ func (db *DB) revive(ctx context.Context, p place, item *affinity.Item[*conn]) (
 func (l *lease) release() {
 	switch {
 	case l.over:
-	case !l.conn.clean():
+	case !l.conn.clean(), l.full():
 		l.discard()
 	default:
 		l.over = true
 		l.place.pool.Release(l.item, l.conn.shown)
 	}
+}
+
+// full reports whether the session has seen so many schemas that a new one is
+// better.
+func (l *lease) full() bool {
+	most := l.place.server.opts.SchemaSwitches
+	return most > 0 && l.conn.schemas >= most
 }
 
 // discard ends the connection.

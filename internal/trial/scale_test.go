@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -183,14 +184,21 @@ func TestSoakManyDatabases(t *testing.T) {
 func TestSoakManySchemas(t *testing.T) {
 	t.Parallel()
 	many := scale(40, 10_000)
-	b := settle(t, many, tenant.Schema, isolation.Server{MaxConns: 4}, isolation.Options{})
-	slowest := b.work(t, 8, scale(800, 100_000), func(r *rand.Rand) int { return r.IntN(many) })
-	stats := b.Stats()["eu-1"]
-	t.Logf("%d schemas: the slowest took %s; %s; %+v", many, slowest, b.memory(t), stats)
+	switches, times := scale(50, 1000), scale(800, 100_000)
+	b := settle(t, many, tenant.Schema, isolation.Server{MaxConns: 4}, isolation.Options{SchemaSwitches: switches})
+	slowest := b.work(t, 8, times, func(r *rand.Rand) int { return r.IntN(many) })
+	stats, most := b.Stats()["eu-1"], slices.Max(b.memory(t))
+	if least := stats.Switches / uint64(switches) / 2; stats.Dials < least { //nolint:gosec // G115: small and positive
+		t.Errorf("%d connections for %d switches, want %d or more", stats.Dials, stats.Switches, least)
+	}
+	if most > 60 {
+		t.Errorf("a session holds %.1f MB", most)
+	}
+	t.Logf("%d schemas: the slowest took %s; the largest session holds %.1f MB; %+v", many, slowest, most, stats)
 }
 
-// memory is how much the town's backends hold.
-func (b *town) memory(t *testing.T) string {
+// memory is how much each of the town's backends holds, in MB.
+func (b *town) memory(t *testing.T) (all []float64) {
 	t.Helper()
 	rows, err := b.data.Conn(t).Query(t.Context(), `SELECT pid FROM pg_stat_activity WHERE usename = $1 AND application_name <> 'partywall listener'`, b.role)
 	if err != nil {
@@ -200,7 +208,6 @@ func (b *town) memory(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out string
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 		if err != nil {
@@ -209,9 +216,9 @@ func (b *town) memory(t *testing.T) string {
 		for line := range strings.Lines(string(text)) {
 			var kB int
 			if n, _ := fmt.Sscanf(line, "RssAnon: %d kB", &kB); n == 1 {
-				out += fmt.Sprintf(" %.1f MB", float64(kB)/1024)
+				all = append(all, float64(kB)/1024)
 			}
 		}
 	}
-	return out
+	return all
 }
