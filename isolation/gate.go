@@ -20,17 +20,24 @@ type gate struct {
 	readonly bool
 	timeout  int32 // ms, 0 for none
 	passed   bool  // in the transaction that is open
+
+	// What rebind is shown: the turn at which the session has read the fence,
+	// 0 if it has not, and the search_path that it has then.
+	turn int64
+	path string
 }
 
 // The statements that open a session and pass the gate. They are sent with
 // their parameters' types, so that they need no description first.
 const (
-	openSQL  = `SELECT partywall.open_session($1, $2, $3, $4)`
-	bindSQL  = `SELECT partywall.bind($1, $2, $3, $4, $5)`
-	enterSQL = `SELECT partywall.enter($1, $2, $3, $4, $5, $6, $7)`
+	openSQL   = `SELECT partywall.open_session($1, $2, $3, $4)`
+	bindSQL   = `SELECT partywall.bind($1, $2, $3, $4, $5)`
+	rebindSQL = `SELECT partywall.rebind($1, $2, $3, $4, $5)`
+	enterSQL  = `SELECT partywall.enter($1, $2, $3, $4, $5, $6, $7)`
 
-	// bindName is what bind is prepared as, when the session is ours alone.
-	bindName = "partywall_bind"
+	// What they are prepared as, when the session is ours alone.
+	bindName   = "partywall_bind"
+	rebindName = "partywall_rebind"
 )
 
 // binaryFormats asks for all parameters, or all results, in binary.
@@ -65,6 +72,7 @@ func (e *entry) sendOpen(p *pgconn.Pipeline, pid uint32) {
 	e.params.bytea(e.key.signSession(e.secret, pid, expires))
 	p.SendQueryParams(openSQL, e.params.values, openTypes(), binaryFormats(), binaryFormats())
 	p.SendPrepare(bindName, bindSQL, bindTypes())
+	p.SendPrepare(rebindName, rebindSQL, rebindTypes())
 }
 
 // send queues the gate in front of what follows in the pipeline.
@@ -120,18 +128,25 @@ func (c *conn) readGate(p *pgconn.Pipeline, g gate) error {
 	}
 	var got int64
 	for rr.NextRow() {
-		if v := rr.Values(); len(v) == 1 && len(v[0]) == 8 {
-			got = int64(binary.BigEndian.Uint64(v[0])) //nolint:gosec // G115: the bits, not the value
-		}
+		got, _ = number(rr.Values())
 	}
 	if _, err := rr.Close(); err != nil {
 		return gateError(err)
 	}
 	if got != g.number {
-		// The function returns the mark it set. Anything else is not our function.
-		return errors.New("isolation: the gate did not let the tenant in")
+		return errNotLetIn // the function returns the mark it set; anything else is not our function
 	}
 	return nil
+}
+
+var errNotLetIn = errors.New("isolation: the gate did not let the tenant in")
+
+// number reads what the gate's functions return.
+func number(row [][]byte) (int64, bool) {
+	if len(row) != 1 || len(row[0]) != 8 {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(row[0])), true //nolint:gosec // G115: the bits, not the value
 }
 
 // passed notes that the session is g's, after the transaction that passed the
@@ -183,12 +198,22 @@ func (p *params) bytea(v []byte) {
 	p.add(at)
 }
 
+func (p *params) text(v string) {
+	at := len(p.buf)
+	p.buf = append(p.buf, v...)
+	p.add(at)
+}
+
 func openTypes() []uint32 {
 	return []uint32{pgtype.Int4OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.ByteaOID}
 }
 
 func bindTypes() []uint32 {
 	return []uint32{pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.BoolOID, pgtype.Int4OID}
+}
+
+func rebindTypes() []uint32 {
+	return []uint32{pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.TextOID}
 }
 
 func enterTypes() []uint32 {

@@ -15,8 +15,9 @@ type exchange struct {
 	conn     *conn
 	gate     gate
 	stmt     *stmt
-	pipeline *pgconn.Pipeline // nil when the statement went alone
+	pipeline *pgconn.Pipeline // nil when the statement went alone, or behind the gate's row
 	results  *pgconn.ResultReader
+	gated    bool
 }
 
 // start sends one statement, behind the gate g if the connection needs it, in
@@ -38,9 +39,20 @@ func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text b
 	if text {
 		formats = st.texts
 	}
-	x := &exchange{conn: c, gate: g, stmt: st}
-	if !c.needs(g) {
+	x := &exchange{conn: c, gate: g, stmt: st, gated: c.needs(g)}
+	switch {
+	case !x.gated:
 		x.results = c.send(ctx, st, sql, formats)
+		return x, nil
+	case c.canLead(g):
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c.sendLead(g)
+		x.results = c.send(ctx, st, sql, formats)
+		if err := c.readLead(x.results, g); err != nil {
+			return nil, err
+		}
 		return x, nil
 	}
 	p := c.pg.StartPipeline(ctx)
@@ -108,12 +120,12 @@ func (x *exchange) end(err error) error {
 			err = closeErr
 		}
 		x.pipeline = nil
-		if err == nil {
-			x.conn.passed(x.gate)
-		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		x.conn.failed(x.stmt, err)
+	case x.gated:
+		x.conn.passed(x.gate)
 	}
 	return err
 }
