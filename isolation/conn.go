@@ -133,11 +133,15 @@ func (c *conn) alive(ctx context.Context, idle time.Duration) bool {
 
 // suspect notes that the connection may not be given on after a statement that
 // leaves something in its session. Behind a pooler the session is not ours to
-// end, so the statement is refused; and where the gate is read only so is all
-// that PostgreSQL itself would not hold to reading, RESET for one.
+// end, so the statement is refused; where the gate is read only so is all that
+// PostgreSQL itself would not hold to reading, RESET for one; and everywhere
+// what could lock a table.
 func (c *conn) suspect(g gate, q query, inTx bool) error {
 	if g.readonly && !q.heldToReading() {
 		return fmt.Errorf("%w: %s by a tenant that is not active", ErrRefused, q.word)
+	}
+	if c.enter != nil && q.locks() {
+		return fmt.Errorf("%w: %s by a tenant can lock others out of their tables; use SELECT … FOR UPDATE, or AsSystem", ErrRefused, q.word)
 	}
 	if c.enter != nil && c.enter.pooled && q.outlivesPooler(inTx) {
 		return fmt.Errorf("%w: %s would stay in the pooler's connection for whoever has it next", ErrRefused, q.word)

@@ -1,6 +1,7 @@
 package isolation_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 
@@ -56,6 +57,50 @@ func TestStatementsCannotEndTheTransaction(t *testing.T) {
 		}
 	}
 	h.clean(t)
+}
+
+// TestTenantsLockNoTables runs what would lock others out of a table, or tell
+// whether they work on it, by waiting. The system may, and so may a tenant lock
+// its rows.
+func TestTenantsLockNoTables(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*house){"bound": nil, "pooled": (*house).pool} {
+		h := build(t, change)
+		ctx := h.as(t, "acme")
+		for _, sql := range []string{
+			`LOCK orders`, `lock table orders in access exclusive mode nowait`, "/* a */;--\rLOCK orders", `DO $$ BEGIN LOCK orders; END $$`, `do language plpgsql ''`,
+			`CREATE TRIGGER x BEFORE INSERT ON orders FOR EACH ROW EXECUTE FUNCTION x()`, `CREATE OR REPLACE TRIGGER x`, `create/**/constraint/**/trigger x`,
+			`CREATE RULE x AS ON INSERT TO orders DO NOTHING`, `CREATE OR/* */REPLACE RULE x`,
+		} {
+			var b pgx.Batch
+			b.Queue(sql)
+			_, alone := h.Exec(ctx, sql)
+			err := h.Tx(ctx, nil, func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, sql)
+				return err
+			})
+			for where, err := range map[string]error{"alone": alone, "transaction": err, "batch": h.SendBatch(ctx, &b).Close()} {
+				if !errors.Is(err, isolation.ErrRefused) {
+					t.Errorf("%s, %s: %q: %v", name, where, sql, err)
+				}
+			}
+		}
+		for ctx, sql := range map[context.Context]string{
+			isolation.AsSystem(t.Context(), "test"): `LOCK TABLE orders`, ctx: `SELECT FROM orders FOR UPDATE`,
+		} {
+			err := h.Tx(ctx, nil, func(tx pgx.Tx) error {
+				_, err := tx.Exec(ctx, sql)
+				return err
+			})
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, sql, err)
+			}
+		}
+		if _, err := h.Exec(ctx, `CREATE TABLE public.x (n int)`); sqlState(err) != "42501" {
+			t.Errorf("%s: what has no lock to take is PostgreSQL's to refuse: %v", name, err)
+		}
+		h.clean(t)
+	}
 }
 
 // TestSavepointsByStatement are what GORM and bun send.

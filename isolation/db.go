@@ -100,6 +100,11 @@ func (db *DB) start() {
 	var mu sync.Mutex // unsubscribing does not wait for an event on its way
 	var working sync.WaitGroup
 	working.Go(func() { db.sweep(ctx) })
+	for _, s := range db.servers {
+		if !s.config.Pooled {
+			working.Go(func() { s.listen(ctx) })
+		}
+	}
 	unsubscribe := db.tenants.Subscribe(func(e tenant.Event) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -148,7 +153,7 @@ func (db *DB) follow(ctx context.Context, e tenant.Event) {
 	if s == nil || s.config.Migrator == "" {
 		return
 	}
-	if err := db.admit(ctx, e.After); err != nil && ctx.Err() == nil {
+	if _, err := db.admit(ctx, e.After); err != nil && ctx.Err() == nil {
 		// The first statement of the tenant tries again.
 		db.opts.Logger.WarnContext(ctx, "isolation: telling the data server of a new epoch",
 			"tenant", e.After.ID.String(), "epoch", e.After.Placement.Epoch, "error", err)

@@ -26,7 +26,7 @@ var (
 	// among those given to [Open].
 	ErrNoServer = errors.New("isolation: no such server")
 	// ErrRefused is returned for what cannot be done behind the wall, such as
-	// the simple protocol.
+	// the simple protocol, or LOCK and DO by a tenant.
 	ErrRefused = errors.New("isolation: refused")
 	// ErrClosed is returned by a [DB] that was closed.
 	ErrClosed = errors.New("isolation: closed")
@@ -52,6 +52,9 @@ func (e *FencedError) Error() string {
 	}
 	return fmt.Sprintf("isolation: tenant %s (%s): placement moved (epoch %d, have %d)", e.ID, e.Slug, e.Want, e.Have)
 }
+
+// Stale reports whether this node came with an epoch that is past.
+func (e *FencedError) Stale() bool { return e.Have < e.Want }
 
 // Is reports whether target is [ErrFenced].
 func (e *FencedError) Is(target error) bool { return target == ErrFenced }

@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,7 +28,9 @@ func (db *DB) SetFence(ctx context.Context, t tenant.Tenant, state string) error
 	if err != nil {
 		return err
 	}
-	return s.setFence(ctx, how.database(s, t), fence{number: t.Number, epoch: t.Placement.Epoch, state: state, path: how.path(s, t)})
+	f := fence{number: t.Number, epoch: t.Placement.Epoch, state: FenceState(state), path: how.path(s, t)}
+	_, _, err = s.setFence(ctx, how.database(s, t), f, drainTime)
+	return err
 }
 
 // Newest reads a database's newest key.
@@ -41,4 +44,15 @@ func (k Key) SignSession(secret int64, pid uint32, expires int64) []byte {
 // SignToken is Key.signToken.
 func (k Key) SignToken(number, epoch int64, readonly bool, expires int64) []byte {
 	return k.signToken(gate{number: number, epoch: epoch, readonly: readonly}, expires)
+}
+
+// Notice is a notice as it is sent.
+func Notice(k Key, number, expires int64) string {
+	return notice{number: number, expires: expires}.write(k)
+}
+
+// ReadNotice reports whether a notice is believed.
+func ReadNotice(k Key, payload string) bool {
+	n, mac, ok := readNotice(payload)
+	return ok && n.by(k, mac, time.Unix(0, 0))
 }

@@ -46,7 +46,9 @@ func (s *server) prove(ctx context.Context, p place, schema string) (*prove.Repo
 		return nil, fmt.Errorf("isolation: server %q: connecting as %s: %w", s.name, config.User, err)
 	}
 	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }() // nothing was changed
-	report, err := prove.Catalog(ctx, c, &prove.Options{Wall: s.role(), TenantColumn: s.opts.TenantColumn, Schema: schema})
+	report, err := prove.Catalog(ctx, c, &prove.Options{
+		Wall: s.role(), TenantColumn: s.opts.TenantColumn, Schema: schema, Secret: s.opts.Secret,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("isolation: server %q: %w", s.name, err)
 	}

@@ -226,7 +226,7 @@ func (db *DB) reconsider(ctx context.Context, l *lease, err error, p *patience) 
 		return true, nil
 	}
 	if refused.epoch < fresh.Placement.Epoch {
-		if err := db.admit(ctx, fresh); err != nil {
+		if _, err := db.admit(ctx, fresh); err != nil {
 			return false, errors.Join(fenced, err)
 		}
 	}

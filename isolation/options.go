@@ -104,6 +104,10 @@ type Options struct {
 	// object. [Open] refuses an entry without a reason, and one that matches
 	// nothing in the servers' own databases. Defaults to none.
 	Allow []prove.Allow
+	// Secret names columns, as "table.column", of which a tenant must not learn
+	// whether a value is there, in the tables that it shares with others; see
+	// [prove.Options]. Defaults to none.
+	Secret []string
 	// Logger gets what nobody is there to be told. Defaults to slog.Default.
 	Logger *slog.Logger
 	// Clock is the time. Defaults to time.Now.

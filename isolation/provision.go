@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/partywall/partywall/tenant"
 )
@@ -26,7 +25,8 @@ func (db *DB) Provision(ctx context.Context, t tenant.Tenant) error {
 	if err := how.create(ctx, s, t); err != nil {
 		return err
 	}
-	return db.admit(ctx, t)
+	_, err = db.admit(ctx, t)
+	return err
 }
 
 // Deprovision ends t's rows on the server of its placement, for good. It
@@ -37,32 +37,10 @@ func (db *DB) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	if err != nil {
 		return err
 	}
-	s.drop(t.Number)
-	err = s.setFence(ctx, how.database(s, t), fence{number: t.Number, epoch: t.Placement.Epoch, state: fenceShut})
-	if err == nil {
-		err = s.shut(ctx, how.database(s, t), t)
-	}
-	if err != nil && !isCode(err, "3D000") {
+	if _, err := db.Drain(ctx, t, nil); err != nil && !isCode(err, "3D000") {
 		return err // 3D000: the database is gone already
 	}
 	return how.remove(ctx, s, t)
-}
-
-// shut makes sure that a tenant's fence is shut. It is not when the data
-// server knows a later epoch: t is out of date, and its rows may be in use.
-func (s *server) shut(ctx context.Context, database string, t tenant.Tenant) error {
-	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
-		var epoch int64
-		var shut bool
-		err := conn.QueryRow(ctx, `SELECT epoch, state = 'f' FROM partywall.fence WHERE tenant_id = $1`, t.Number).Scan(&epoch, &shut)
-		if err != nil {
-			return fmt.Errorf("isolation: reading the fence of tenant %d on server %q: %w", t.Number, s.name, err)
-		}
-		if !shut {
-			return &FencedError{ID: t.ID, Slug: t.Slug, Have: t.Placement.Epoch, Want: epoch}
-		}
-		return nil
-	})
 }
 
 // alone makes sure that nobody but t is let in where t's rows are, before all
@@ -94,88 +72,25 @@ func (db *DB) whereabouts(t tenant.Tenant) (*server, strategy, error) {
 	return s, how, err
 }
 
-// The states of a fence, as in wall/002_session.sql.
-const (
-	fenceOpen     = "a"
-	fenceReadOnly = "r"
-	fenceShut     = "f"
-)
-
-// fence is what a data server is told of a tenant.
-type fence struct {
-	number, epoch int64
-	state, path   string
-	hi, lo        *int64 // the halves of its UUID, where tables are keyed by it
-}
-
-// admit tells t's data server of t's epoch, and of what its status allows.
-func (db *DB) admit(ctx context.Context, t tenant.Tenant) error {
+// admit tells t's data server of t's epoch, and of what its status allows, and
+// returns the fence that stands then.
+func (db *DB) admit(ctx context.Context, t tenant.Tenant) (now Fence, err error) {
 	s, how, err := db.whereabouts(t)
 	if err != nil {
-		return err
+		return now, err
 	}
-	f := fence{number: t.Number, epoch: t.Placement.Epoch, state: fenceShut, path: how.path(s, t)}
-	switch {
-	case t.Status.Writable():
-		f.state = fenceOpen
-	case t.Status.Readable():
-		f.state = fenceReadOnly
-	}
+	f := fence{number: t.Number, epoch: t.Placement.Epoch, state: stateOf(t), path: how.path(s, t)}
 	if db.opts.UUIDKeys {
 		hi := int64(binary.BigEndian.Uint64(t.ID[:8])) //nolint:gosec // G115: the bits, not the value
 		lo := int64(binary.BigEndian.Uint64(t.ID[8:])) //nolint:gosec // G115: as above
 		if hi == 0 {
-			return fmt.Errorf("%w: tenant %s (%s): an ID that begins with eight zero bytes, which mark nobody", ErrRefused, t.ID, t.Slug)
+			return now, fmt.Errorf("%w: tenant %s (%s): an ID that begins with eight zero bytes, which mark nobody", ErrRefused, t.ID, t.Slug)
 		}
 		f.hi, f.lo = &hi, &lo
 	}
 	s.drop(t.Number) // our own idle leases must not be waited for
-	return s.setFence(ctx, how.database(s, t), f)
-}
-
-// drainTime is how long the sessions of a tenant have to end what they are at,
-// before they are ended.
-const drainTime = "1s"
-
-// setFence sets a tenant's fence once every lease on the tenant has been given
-// back, and ends the sessions that do not give theirs back in time.
-func (s *server) setFence(ctx context.Context, database string, f fence) error {
-	if err := s.telling.take(ctx); err != nil {
-		return fmt.Errorf("isolation: waiting to tell server %q of tenant %d: %w", s.name, f.number, err)
-	}
-	defer s.telling.leave()
-	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, `SET lock_timeout = '`+drainTime+`'`); err != nil {
-			return err
-		}
-		for attempt := 0; ; attempt++ {
-			_, err := conn.Exec(ctx, `SELECT partywall.admit($1, $2, $3, $4, $5, $6)`,
-				f.number, f.epoch, f.state, f.path, f.hi, f.lo)
-			if err == nil {
-				return nil
-			}
-			if !isCode(err, "55P03") || attempt == 2 { // lock_not_available
-				return fmt.Errorf("isolation: telling server %q of tenant %d, epoch %d: %w", s.name, f.number, f.epoch, err)
-			}
-			if err := evict(ctx, conn, f.number); err != nil {
-				return fmt.Errorf("isolation: ending the sessions of tenant %d on server %q: %w", f.number, s.name, err)
-			}
-		}
-	})
-}
-
-// evict ends the sessions that hold a lease on a tenant.
-func evict(ctx context.Context, conn *pgx.Conn, number int64) error {
-	_, err := conn.Exec(ctx, `SELECT partywall.evict($1)`, number)
-	if isCode(err, "42501") { // insufficient_privilege: the migrator of a managed server could not grant it
-		return fmt.Errorf("%w; run as a superuser: GRANT pg_signal_backend TO partywall_owner", err)
-	}
-	return err
-}
-
-func isCode(err error, code string) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == code
+	_, now, err = s.setFence(ctx, how.database(s, t), f, drainTime)
+	return now, err
 }
 
 // RotateKeys gives every database that this process has opened a new signing

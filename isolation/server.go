@@ -27,6 +27,7 @@ type server struct {
 	system *place // nil without a System URL
 
 	telling turn // so that news of many tenants takes a few connections only
+	asker   *asker
 
 	mu        sync.Mutex
 	databases map[string]*database
@@ -99,6 +100,7 @@ func newServer(name string, config Server, opts *Options) (*server, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	s.asker = &asker{server: s, wanted: map[*ask]bool{}}
 	s.group = affinity.NewGroup[*conn](s.budget, opts.Clock)
 	return s, nil
 }
@@ -119,6 +121,7 @@ func parseURL(url string) (*pgx.ConnConfig, error) {
 // open brings the wall up to date and looks at the database that the Shared
 // and Schema placements are in.
 func (s *server) open(ctx context.Context) error {
+	s.warnOfPlaintext(ctx)
 	if s.config.Migrator != "" {
 		if err := s.bootstrap(ctx, s.app.Database, s.opts.Schema); err != nil {
 			return fmt.Errorf("isolation: server %q: %w", s.name, err)
@@ -241,6 +244,7 @@ func (s *server) close() {
 	if s.system != nil {
 		pools = append(pools, s.system.pool)
 	}
+	s.asker.working.Wait()
 	for _, p := range pools {
 		p.Close()
 	}

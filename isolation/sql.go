@@ -105,6 +105,21 @@ func (q query) leavesTrace(inTx bool) bool {
 	return true
 }
 
+// locks reports whether a statement may lock a table that it has no business
+// with: by LOCK, whose right comes with that to UPDATE, as a program of which
+// nobody knows what is in it, or on its way to being refused, because PostgreSQL
+// locks the table of a new trigger or rule before it asks whose it is.
+func (q query) locks() bool {
+	if q.word != "create" {
+		return q.word == "lock" || q.word == "do"
+	}
+	next, rest := firstWord(q.rest)
+	for next == "or" || next == "replace" || next == "constraint" {
+		next, rest = firstWord(rest)
+	}
+	return next == "trigger" || next == "rule"
+}
+
 // heldToReading reports whether a statement can neither write in a transaction
 // that is read only nor make it another.
 func (q query) heldToReading() bool {

@@ -2,7 +2,7 @@
 // PostgreSQL database, with Partywall's wall or without, and prints the SQL
 // that closes each. It changes nothing.
 //
-//	go run ./examples/prove -dsn URL [-role app] [-column tenant_id] [-json | -sarif] [-allow file]
+//	go run ./examples/prove -dsn URL [-role app] [-column tenant_id] [-secret table.column]… [-json | -sarif] [-allow file]
 //
 // It ends with 0 when nothing was found, 1 when something was, and 2 when it
 // could not look.
@@ -44,11 +44,12 @@ func main() {
 // command is what was asked for.
 type command struct {
 	dsn, role, column, allow string
+	secret                   []string
 	json, sarif              bool
 }
 
 // errUsage quotes nothing of the arguments: a password may be in them.
-var errUsage = errors.New("usage: prove -dsn URL [-role app] [-column tenant_id] [-json | -sarif] [-allow file]")
+var errUsage = errors.New("usage: prove -dsn URL [-role app] [-column tenant_id] [-secret table.column]... [-json | -sarif] [-allow file]")
 
 func parse(args []string) (c command, err error) {
 	flags := flag.NewFlagSet("prove", flag.ContinueOnError)
@@ -57,6 +58,10 @@ func parse(args []string) (c command, err error) {
 	flags.StringVar(&c.role, "role", "", "")
 	flags.StringVar(&c.column, "column", "", "")
 	flags.StringVar(&c.allow, "allow", "", "")
+	flags.Func("secret", "", func(column string) error {
+		c.secret = append(c.secret, column)
+		return nil
+	})
 	flags.BoolVar(&c.json, "json", false, "")
 	flags.BoolVar(&c.sarif, "sarif", false, "")
 	if flags.Parse(args) != nil || flags.NArg() > 0 || c.dsn == "" || c.json && c.sarif {
@@ -103,7 +108,7 @@ func (c command) look(ctx context.Context) (*prove.Report, error) {
 		return nil, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing was changed
-	report, err := prove.Catalog(ctx, conn, &prove.Options{Role: c.role, TenantColumn: c.column})
+	report, err := prove.Catalog(ctx, conn, &prove.Options{Role: c.role, TenantColumn: c.column, Secret: c.secret})
 	if err != nil {
 		return nil, err
 	}

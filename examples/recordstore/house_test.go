@@ -102,14 +102,14 @@ func (h *house) app(t *testing.T) string {
 	return config.User
 }
 
-// first is the first store that is kept so.
-func (h *house) first(t *testing.T, strategy tenant.Strategy) tenant.Tenant {
+// all are the stores that are kept so.
+func (h *house) all(t *testing.T, strategy tenant.Strategy) []tenant.Tenant {
 	t.Helper()
-	page, err := h.chain.Tenants.List(t.Context(), tenant.Query{Strategy: strategy, Limit: 1})
-	if err != nil || len(page.Tenants) != 1 {
+	page, err := h.chain.Tenants.List(t.Context(), tenant.Query{Strategy: strategy})
+	if err != nil || len(page.Tenants) == 0 {
 		t.Fatalf("no store of strategy %s: %v", strategy, err)
 	}
-	return page.Tenants[0]
+	return page.Tenants
 }
 
 // finds checks the house until there is a finding of the kind, and returns it,

@@ -97,7 +97,7 @@ func TestCheckFindsSchemasTornDown(t *testing.T) {
 		t.Run(table+", "+b.name, func(t *testing.T) {
 			t.Parallel()
 			h := build(t, url, withShared)
-			h.tear(t, "", h.first(t, tenant.Schema).Placement.Schema+"."+table, b)
+			h.tear(t, "", h.all(t, tenant.Schema)[0].Placement.Schema+"."+table, b)
 		})
 	}
 }
@@ -110,7 +110,7 @@ func TestCheckFindsDatabasesTornDown(t *testing.T) {
 		t.Run(table+", "+b.name, func(t *testing.T) {
 			t.Parallel()
 			h := build(t, url, withDatabase)
-			h.tear(t, h.first(t, tenant.Database).Placement.Database, table, b)
+			h.tear(t, h.all(t, tenant.Database)[0].Placement.Database, table, b)
 		})
 	}
 }

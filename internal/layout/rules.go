@@ -81,6 +81,7 @@ func homes() []home {
 		{modules: []string{"github.com/stripe/stripe-go"}, packages: at("billing/stripebilling")},
 		{modules: []string{"github.com/PaddleHQ/paddle-go-sdk"}, packages: at("billing/paddlebilling")},
 		{modules: []string{"github.com/open-feature/go-sdk"}, packages: at("tenant/flags")},
+		{modules: []string{"github.com/getkin/kin-openapi"}, packages: at("isolation/isolationtest/openapi")},
 		{modules: []string{"golang.org/x/tools"}, packages: []string{"isolation/scopecheck/..."}},
 		{modules: []string{"google.golang.org/grpc"}, packages: at("tenant/grpctenant")},
 		{modules: []string{"gocloud.dev"}, packages: at("storage", "storage/storagetest")},

@@ -45,6 +45,11 @@ type Options struct {
 	// MaxClients is the number of client connections. Defaults to 500.
 	MaxClients int
 
+	// TLS lets clients speak TLS, by a certificate that PgBouncer has signed
+	// itself. Those that do not go on in the clear, and so does PgBouncer
+	// towards the server.
+	TLS bool
+
 	// TempDir is where its folder is made. Defaults to os.TempDir().
 	TempDir string
 }
@@ -153,6 +158,11 @@ func (b *Bouncer) startOnFreePort(ctx context.Context, options *Options, target 
 		return err
 	}
 
+	tls, err := b.certify(options.TLS)
+	if err != nil {
+		return fmt.Errorf("pgbouncer: %w", err)
+	}
+
 	for range portTries {
 		port, err := process.FreePort(ctx)
 		if err != nil {
@@ -161,13 +171,25 @@ func (b *Bouncer) startOnFreePort(ctx context.Context, options *Options, target 
 
 		b.port = port
 
-		failed = b.start(ctx, options.Bin, configuration(options, target, port, modern))
+		failed = b.start(ctx, options.Bin, configuration(options, target, port, modern)+tls)
 		if failed == nil || !strings.Contains(failed.Error(), "ddress already in use") {
 			break
 		}
 	}
 
 	return failed
+}
+
+// certify makes a certificate, if there is to be one, and returns the lines of
+// pgbouncer.ini that name it.
+func (b *Bouncer) certify(wanted bool) (string, error) {
+	if !wanted {
+		return "", nil
+	}
+
+	cert, key, err := b.dir.WriteCertificate()
+
+	return fmt.Sprintf("client_tls_sslmode = allow\nclient_tls_cert_file = %s\nclient_tls_key_file = %s\n", cert, key), err
 }
 
 func (b *Bouncer) start(ctx context.Context, bin, config string) error {

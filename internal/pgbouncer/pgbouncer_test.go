@@ -95,6 +95,35 @@ func TestStart(t *testing.T) {
 	}
 }
 
+func TestTLS(t *testing.T) {
+	t.Parallel()
+
+	postgres := server(t)
+
+	bouncer, err := pgbouncer.Start(t.Context(), postgres.URL("postgres"), &pgbouncer.Options{TLS: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	t.Cleanup(func() {
+		if err := bouncer.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+
+	for _, mode := range []string{"disable", "require"} {
+		conn, err := pgx.Connect(t.Context(), "postgres://"+postgres.Superuser()+"@"+bouncer.Addr()+
+			"/postgres?default_query_exec_mode=exec&sslmode="+mode)
+		if err != nil {
+			t.Fatalf("sslmode=%s: %v", mode, err)
+		}
+
+		if err := errors.Join(conn.Ping(t.Context()), conn.Close(t.Context())); err != nil {
+			t.Errorf("sslmode=%s: %v", mode, err)
+		}
+	}
+}
+
 // script writes a program that stands for a PgBouncer, where the user it runs
 // as can reach it; t.TempDir is closed to others.
 func script(t *testing.T, text string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -47,6 +48,10 @@ func (s *Server) initialize(ctx context.Context) error {
 		return fmt.Errorf("pgserver: initdb: %w\n%s", err, output.Tail())
 	}
 
+	if err := s.certify(); err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+
 	// Appended to what initdb wrote, so that ALTER SYSTEM still wins.
 	conf, err := os.OpenFile(filepath.Join(s.DataDir(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -57,6 +62,22 @@ func (s *Server) initialize(ctx context.Context) error {
 	if err = errors.Join(err, conf.Close()); err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
+
+	return nil
+}
+
+// certify gives the server a certificate, if it is to have one.
+func (s *Server) certify() error {
+	if !s.options.TLS {
+		return nil
+	}
+
+	cert, key, err := s.dir.WriteCertificate()
+	if err != nil {
+		return err
+	}
+
+	maps.Copy(s.options.Settings, map[string]string{"ssl": "on", "ssl_cert_file": cert, "ssl_key_file": key})
 
 	return nil
 }

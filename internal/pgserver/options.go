@@ -21,6 +21,10 @@ type Options struct {
 	// defaults alone.
 	Settings map[string]string
 
+	// TLS lets clients speak TLS, by a certificate that the server has signed
+	// itself. Those that do not go on in the clear.
+	TLS bool
+
 	// TempDir is where the server's folder is made. Defaults to os.TempDir().
 	TempDir string
 }

@@ -85,6 +85,31 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestTLS reaches one server in the clear and by TLS, before and after it is
+// started again.
+func TestTLS(t *testing.T) {
+	t.Parallel()
+
+	server := start(t, &pgserver.Options{TLS: true})
+
+	const secured = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+
+	for range 2 {
+		plain := server.URL("postgres")
+		if query[bool](t, plain, secured) {
+			t.Error("sslmode=disable is encrypted")
+		}
+
+		if !query[bool](t, strings.Replace(plain, "disable", "require", 1), secured) {
+			t.Error("sslmode=require is in the clear")
+		}
+
+		if err := server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestStopRemoves(t *testing.T) {
 	t.Parallel()
 

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/partywall/partywall/internal/pgserver"
 )
 
 // cloneTries is how often a clone is tried when the template is in use. The
@@ -109,7 +111,7 @@ func (d *Database) Sibling(t testing.TB) *Database {
 }
 
 // As returns the URL for another login role.
-func (d *Database) As(user string) string { return rewrite(d.URL, user, "", d.Name) }
+func (d *Database) As(user string) string { return pgserver.Rewrite(d.URL, user, "", d.Name) }
 
 // Pooled returns the URL through PgBouncer in transaction mode.
 func (d *Database) Pooled(user string) string {
@@ -117,7 +119,7 @@ func (d *Database) Pooled(user string) string {
 		d.tb.Fatalf("pgtest: PARTYWALL_TEST_PGBOUNCER is no host:port: %v; run: make test", err)
 	}
 
-	return rewrite(d.URL, user, d.server.bouncer, d.Name)
+	return pgserver.Rewrite(d.URL, user, d.server.bouncer, d.Name)
 }
 
 // Socket returns the URL over a unix socket.
@@ -127,7 +129,7 @@ func (d *Database) Socket(user string) string {
 			"run: make test, without DATABASE_URL and with local PostgreSQL binaries")
 	}
 
-	return rewrite(d.server.socket, user, "", d.Name)
+	return pgserver.Rewrite(d.server.socket, user, "", d.Name)
 }
 
 // Pool returns a superuser's pool, closed when the test ends.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/partywall/partywall/internal/pgserver"
 )
 
 // maxSlug keeps names far from PostgreSQL's 63 bytes, where it would cut them
@@ -70,7 +71,7 @@ func folder() string {
 }
 
 // url returns the superuser's URL of a database.
-func (s *server) url(database string) string { return rewrite(s.postgres, "", "", database) }
+func (s *server) url(database string) string { return pgserver.Rewrite(s.postgres, "", "", database) }
 
 // exec runs one statement as superuser in a database.
 func (s *server) exec(ctx context.Context, database, statement string) error {
@@ -85,27 +86,6 @@ func (s *server) exec(ctx context.Context, database, statement string) error {
 	}
 
 	return nil
-}
-
-// rewrite replaces the parts of a URL that are not empty. Another user does
-// not keep the password.
-func rewrite(target, user, host, database string) string {
-	u, err := url.Parse(target)
-	if err != nil {
-		return target // it would not have connected before
-	}
-
-	if user != "" {
-		u.User = url.User(user)
-	}
-
-	if host != "" {
-		u.Host = host
-	}
-
-	u.Path = "/" + database
-
-	return u.String()
 }
 
 // slug makes a readable part of a name for a database or role.

@@ -81,14 +81,14 @@ func startServers(ctx context.Context, tempDir string, signals <-chan os.Signal)
 }
 
 func start(ctx context.Context, tempDir string) (*servers, error) {
-	postgres, err := embedded.Start(ctx, &embedded.Options{Postgres: &pgserver.Options{TempDir: tempDir}})
+	postgres, err := embedded.Start(ctx, &embedded.Options{Postgres: &pgserver.Options{TempDir: tempDir, TLS: true}})
 	if err != nil {
 		return nil, fmt.Errorf("testenv: %w", err)
 	}
 
 	running := &servers{postgres: postgres}
 
-	running.bouncer, err = pgbouncer.Start(ctx, postgres.URL("postgres"), nil)
+	running.bouncer, err = pgbouncer.Start(ctx, postgres.URL("postgres"), &pgbouncer.Options{TLS: true})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("testenv: %w", err), running.stop(ctx))
 	}

@@ -36,6 +36,9 @@ var grantsSQL string
 //go:embed server.sql
 var serverSQL string
 
+//go:embed secrets.sql
+var secretsSQL string
+
 // sharedSQL and unsharedSQL are the declared shared tables, with a wall and
 // without one.
 const (
@@ -64,6 +67,11 @@ type Options struct {
 	// Schema limits the tables that are looked at to one schema. Defaults to
 	// all, and to all that is not a table too.
 	Schema string
+	// Secret names columns, as "table.column", of which a tenant must not learn
+	// whether a value is there, say an e-mail address. The planner's statistics
+	// are of all tenants' rows, and EXPLAIN shows its estimates. Defaults to
+	// none.
+	Secret []string
 }
 
 // Catalog reads the catalogues of the database that conn is connected to, and
@@ -91,7 +99,7 @@ func Catalog(ctx context.Context, conn Conn, opts *Options) (*Report, error) {
 			report.sort()
 			return report, nil
 		case hasCode(err, "42501") && o.Wall != "": // insufficient_privilege: not even a look at the wall
-			return nil, fmt.Errorf("prove: reading the catalogues: %w; the role has to be a member of %s; run: GRANT %[2]s TO it", err, o.Wall)
+			return nil, fmt.Errorf("prove: reading the catalogues: %w; the role has to be a member of %s and inherit its rights; run: GRANT %[2]s TO it", err, o.Wall)
 		case !vanished(err) || attempt == maxVanished:
 			return nil, fmt.Errorf("prove: reading the catalogues: %w", err)
 		}
@@ -113,8 +121,10 @@ func hasCode(err error, codes ...string) bool {
 }
 
 // wallSQL finds the wall's role that a role is a member of. No row means that
-// there is no such role.
-const wallSQL = `SELECT CASE WHEN to_regclass('partywall.shared_table') IS NULL OR to_regrole('partywall_app') IS NULL THEN ''
+// there is no such role. It looks for the wall by name: a role that is no member
+// may not look into its schema, and has to be told so.
+const wallSQL = `SELECT CASE WHEN to_regrole('partywall_app') IS NULL OR NOT EXISTS (
+		SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'partywall' AND c.relname = 'shared_table') THEN ''
 	WHEN pg_has_role(r.oid, to_regrole('partywall_pooled')::oid, 'MEMBER') AND NOT pg_has_role(r.oid, to_regrole('partywall_app')::oid, 'MEMBER') THEN 'partywall_pooled'
 	ELSE 'partywall_app' END FROM pg_roles r WHERE r.rolname = COALESCE(NULLIF($1::text, ''), current_user)`
 
@@ -132,7 +142,15 @@ func (o Options) batch(into *Report) *pgx.Batch {
 		}
 		return err
 	})
-	for _, sql := range []string{rolesSQL, policiesSQL, keysSQL, codeSQL, grantsSQL, serverSQL} {
+	if o.Schema == "" {
+		b.Queue(settingsSQL).QueryRow(func(row pgx.Row) error {
+			var s settings
+			err := row.Scan(&s.Number, &s.Version, &s.Statement, &s.Duration, &s.Parameters, &s.Passwords, &s.TLS, &s.Networked)
+			into.Findings = append(into.Findings, s.findings()...)
+			return err
+		})
+	}
+	for _, sql := range []string{rolesSQL, policiesSQL, keysSQL, codeSQL, grantsSQL, serverSQL, secretsSQL} {
 		b.Queue(shared+scopeSQL+sql, o.args()...).Query(func(rows pgx.Rows) error {
 			found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (f Finding, err error) {
 				return f, row.Scan(&f.Severity, &f.Code, &f.Object, &f.Reason, &f.SQL)
@@ -144,4 +162,4 @@ func (o Options) batch(into *Report) *pgx.Batch {
 	return b
 }
 
-func (o Options) args() []any { return []any{o.Role, o.Wall, o.TenantColumn, o.Schema} }
+func (o Options) args() []any { return []any{o.Role, o.Wall, o.TenantColumn, o.Schema, o.Secret} }

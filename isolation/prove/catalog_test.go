@@ -1,6 +1,7 @@
 package prove_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func mistakes() []mistake {
 		{sql: `ALTER ROLE {app} BYPASSRLS`, code: "role-bypassrls"},
 		{sql: `ALTER ROLE {app} CREATEROLE`, code: "role-createrole", alone: true},
 		{sql: `ALTER ROLE {app} REPLICATION`, code: "role-replication"},
+		{sql: `ALTER DATABASE {db} OWNER TO {app}`, code: "role-database", alone: true},
 		{sql: `GRANT pg_read_server_files TO {app}`, code: "role-member", alone: true},
 		{sql: `GRANT pg_read_all_stats TO {app}`, code: "role-monitor", alone: true},
 		{sql: `GRANT partywall_pooled TO {app}`, code: "role-both"},
@@ -140,6 +142,41 @@ func TestCleanWall(t *testing.T) {
 	}
 }
 
+// TestRoleThatIsNoMember looks at roles that the policies are not for. They
+// cannot look themselves, and are told what they lack.
+func TestRoleThatIsNoMember(t *testing.T) {
+	t.Parallel()
+	for name, sql := range map[string]string{
+		"no member":              `REVOKE partywall_app FROM {app}`,
+		"a member by SET ROLE":   `REVOKE partywall_app FROM {app}; ALTER ROLE {app} NOINHERIT; GRANT partywall_app TO {app}`,
+		"a member of the others": `REVOKE partywall_app FROM {app}; CREATE ROLE {app}_group IN ROLE partywall_app; ALTER ROLE {app} NOINHERIT; GRANT {app}_group TO {app}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := walled(t)
+			s.exec(t, `GRANT CONNECT ON DATABASE {db} TO {app}`)
+			s.exec(t, sql)
+			conn, err := pgx.Connect(t.Context(), s.data.As(s.app))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+			if _, err := prove.Catalog(t.Context(), conn, nil); err == nil || !strings.Contains(err.Error(), "run: GRANT partywall_app TO") {
+				t.Errorf("itself: %v", err)
+			}
+			found, err := prove.Catalog(t.Context(), s.admin, &prove.Options{Role: s.app})
+			if err != nil || !slices.Equal(codes(found), []string{"role-not-member " + s.app}) {
+				t.Fatalf("found %v, %v", found, err)
+			}
+			s.close(t, found)
+			if left := s.look(t); !left.Clean() {
+				t.Errorf("after %q: %v", found.Findings[0].SQL, left)
+			}
+			s.exec(t, `DROP ROLE IF EXISTS {app}_group`)
+		})
+	}
+}
+
 // TestPlainPolicies judges a database that never saw the wall.
 func TestPlainPolicies(t *testing.T) {
 	t.Parallel()
@@ -167,6 +204,77 @@ func TestPlainPolicies(t *testing.T) {
 	}
 	if !strings.Contains(found.String(), "compares with current_setting('app.tenant'), which any SQL can set: forgeable") {
 		t.Errorf("not said: %s", found)
+	}
+}
+
+// estimates are how many rows a tenant's plans expect of a value that another
+// has often, and of one that nobody has.
+func (s *scene) estimates(t *testing.T, column string) (often, never string) {
+	t.Helper()
+	explain := func(value string) string {
+		var plan string
+		if err := s.admin.QueryRow(t.Context(), `EXPLAIN SELECT FROM customer WHERE `+column+` = '`+value+`'`).Scan(&plan); err != nil {
+			t.Fatal(err)
+		}
+		_, rows, _ := strings.Cut(plan, "rows=")
+		return rows
+	}
+	return explain("a secret"), explain("of nobody")
+}
+
+// TestSecretColumn closes the estimates of the planner as an oracle, after
+// statistics have been gathered and with an index that has some of its own.
+func TestSecretColumn(t *testing.T) {
+	t.Parallel()
+	s := walled(t)
+	s.exec(t, `INSERT INTO customer (tenant_id, customer_id, first_name, last_name, country, email, company)
+		SELECT 1, n, '', '', '', n, CASE WHEN n > 300 THEN 'a secret' ELSE n::text END FROM generate_series(1, 1000) AS n;
+		CREATE INDEX by_company ON customer (lower(company), tenant_id); ANALYZE customer;
+		CREATE TABLE parted (tenant_id bigint NOT NULL DEFAULT partywall.tenant(), company varchar(9)) PARTITION BY HASH (tenant_id);
+		CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0); SELECT partywall.protect('parted')`)
+	look := func(secret ...string) *prove.Report {
+		report, err := prove.Catalog(t.Context(), s.admin, &prove.Options{Role: s.app, Secret: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	for _, column := range []string{"company", "lower(company)"} {
+		if often, never := s.estimates(t, column); often == never {
+			t.Fatalf("control: the planner expects %s of %s", often, column)
+		}
+	}
+	if found := look(); !found.Clean() {
+		t.Errorf("nothing is secret, and found %v", found)
+	}
+	found := look("customer.company")
+	if !slices.Equal(codes(found), []string{"statistics-values customer.company"}) {
+		t.Fatalf("found %v", found)
+	}
+	s.close(t, found)
+	if left := look("customer.company"); !left.Clean() {
+		t.Errorf("left: %v", left)
+	}
+	s.exec(t, `ANALYZE customer`)
+	for _, column := range []string{"company", "lower(company)"} {
+		if often, never := s.estimates(t, column); often != never {
+			t.Errorf("the planner expects %s of %s where somebody has it, and %s where nobody has", often, column, never)
+		}
+	}
+	s.exec(t, `ALTER INDEX by_company ALTER COLUMN 1 SET STATISTICS 10`)
+	if found := look("customer.company"); !slices.Equal(codes(found), []string{"statistics-values customer.company"}) {
+		t.Errorf("with statistics of an index: %v", found)
+	}
+	found = look("parted.company")
+	if !slices.Equal(codes(found), []string{"statistics-values parted.company", "statistics-values parted_0.company"}) {
+		t.Fatalf("of partitions: found %v", found)
+	}
+	s.close(t, found)
+	if left := look("parted.company"); !left.Clean() {
+		t.Errorf("of partitions: left %v", left)
+	}
+	if found := look("customer.nothing"); !slices.Equal(codes(found), []string{"secret-unknown customer.nothing"}) {
+		t.Errorf("a column that is not there: %v", found)
 	}
 }
 

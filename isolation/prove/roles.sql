@@ -31,7 +31,8 @@ SELECT 'warning', 'role-monitor', m.rolname, format('role %I is a member of %I a
    AND EXISTS (SELECT FROM pg_auth_members a WHERE a.roleid = m.oid AND a.member = me.oid)
 UNION ALL
 SELECT 'breach', 'role-not-member', me.rolname, format('role %I is not a member of %I, for which the policies are', me.rolname, ask.wall),
-       format('GRANT %I TO %I', ask.wall, me.rolname)
+       CASE WHEN current_setting('server_version_num')::int >= 160000 THEN format('GRANT %I TO %I WITH INHERIT TRUE', ask.wall, me.rolname)
+            ELSE format('GRANT %I TO %I', ask.wall, me.rolname) || CASE WHEN me.rolinherit THEN '' ELSE format('; ALTER ROLE %I INHERIT', me.rolname) END END
   FROM me, ask WHERE NOT me.rolsuper AND ask.wall <> '' AND NOT pg_has_role(me.oid, NULLIF(ask.wall, '')::name, 'USAGE')
 UNION ALL
 SELECT 'breach', 'role-both', m.rolname, format('role %I is a member of %I too, whose policies ask for less here', me.rolname, m.rolname),
@@ -63,4 +64,6 @@ SELECT 'breach', 'create-in-database', priv,
        format('role %I may make %s in database %I', me.rolname, CASE priv WHEN 'TEMP' THEN 'temporary tables' ELSE 'schemas' END, current_database()),
        format('REVOKE %s ON DATABASE %I FROM %s', priv, current_database(), g.list)
   FROM me, grantees g, unnest(ARRAY['TEMP', 'CREATE']) AS priv
- WHERE EXISTS (SELECT FROM held m WHERE has_database_privilege(m.oid, current_database(), priv) AND m.rolname NOT IN ('partywall_owner', 'partywall_system', 'pg_database_owner'))
+ -- What comes with the database goes with it.
+ WHERE EXISTS (SELECT FROM held m JOIN pg_database d ON d.datname = current_database() AND NOT pg_has_role(m.oid, d.datdba, 'USAGE')
+   WHERE has_database_privilege(m.oid, d.oid, priv) AND m.rolname NOT IN ('partywall_owner', 'partywall_system', 'pg_database_owner'))

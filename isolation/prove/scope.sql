@@ -1,11 +1,12 @@
 -- What every check begins with. $1 is the role that is judged, '' for the
 -- connection's own; $2 the wall's role that the policies are for, '' where there
--- is no wall; $3 the usual tenant column; $4 a schema, if only that one is meant.
+-- is no wall; $3 the usual tenant column; $4 a schema, if only that one is meant;
+-- $5 the columns that are secret.
 -- A right counts if the role has it itself or by SET ROLE.
 -- Before it comes shared, the tables declared by partywall.share, whose table is
 -- not there where there is no wall.
 , ask AS MATERIALIZED (
-  SELECT COALESCE(NULLIF($1::text, ''), current_user) AS role, $2::text AS wall, $3::text AS tenant_column, $4::text AS only_schema,
+  SELECT COALESCE(NULLIF($1::text, ''), current_user) AS role, $2::text AS wall, $3::text AS tenant_column, $4::text AS only_schema, $5::text[] AS secret,
          CASE WHEN $2::text = '' THEN 'CURRENT_USER' ELSE 'partywall_owner' END AS keeper
 ), me AS MATERIALIZED (
   SELECT r.* FROM pg_roles r, ask WHERE r.rolname = ask.role

@@ -24,19 +24,3 @@ SELECT 'warning', 'setting', concat_ws('.', COALESCE(r.rolname, d.datname), spli
  WHERE ask.only_schema = '' AND c.setrole IN (0, me.oid) AND (c.setdatabase = 0 OR d.datname = current_database())
    AND (s.line IN ('row_security=off', 'row_security=false', 'row_security=0') OR s.line ~ '^(session|local)_preload_libraries=.' OR s.line ~ '^session_replication_role=(replica|local)'
      OR s.line ~ '^role=' AND session_user = current_user OR s.line ~ '^search_path=.*pg_temp.*,')
-UNION ALL
-SELECT 'info', 'log-parameters', 'log_parameter_max_length', 'the server logs statements with their parameters, and the gate''s secrets are parameters',
-       'ALTER SYSTEM SET log_parameter_max_length = 0; SELECT pg_reload_conf()'
-  FROM ask WHERE ask.only_schema = '' AND current_setting('log_parameter_max_length') <> '0'
-   AND (current_setting('log_statement') IN ('mod', 'all') OR current_setting('log_min_duration_statement') <> '-1')
-UNION ALL
-SELECT 'info', 'password-encryption', 'password_encryption', 'passwords are stored as MD5', 'ALTER SYSTEM SET password_encryption = ''scram-sha-256''; SELECT pg_reload_conf()'
-  FROM ask WHERE ask.only_schema = '' AND current_setting('password_encryption') = 'md5'
-UNION ALL
-SELECT 'info', 'ssl', 'ssl', 'the server speaks without TLS on a network', 'ALTER SYSTEM SET ssl = on; SELECT pg_reload_conf()'
-  FROM ask WHERE ask.only_schema = '' AND current_setting('ssl') = 'off'
-   AND NOT (host(COALESCE(inet_server_addr(), '127.0.0.1'))::inet <<= '127.0.0.0/8' OR host(COALESCE(inet_server_addr(), '127.0.0.1'))::inet = '::1')
-UNION ALL
-SELECT 'warning', 'server-version', 'CVE-2025-8713', format('PostgreSQL %s lets statistics past the policies; upgrade to 15.14, 16.10, 17.6 or newer', current_setting('server_version')), ''
-  FROM ask, (SELECT current_setting('server_version_num')::int AS num) v
- WHERE ask.only_schema = '' AND (v.num < 150014 OR v.num BETWEEN 160000 AND 160009 OR v.num BETWEEN 170000 AND 170005)

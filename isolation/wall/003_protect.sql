@@ -31,14 +31,13 @@ BEGIN
   CASE col.type
   WHEN 'bigint'::regtype THEN
     fallback := 'partywall.tenant()';
-    bound  := 'pg_catalog.currval(''partywall.mark''::regclass)';
+    bound  := 'nullif(currval(''partywall.mark''::regclass), 0)'; -- nobody has no rows to write either
     pooled := bound;
   WHEN 'uuid'::regtype THEN
     fallback := 'partywall.tenant_uuid()';
-    bound  := 'encode(int8send(currval(''partywall.mark_hi''::regclass)) || int8send(currval(''partywall.mark_lo''::regclass)), ''hex'')::uuid';
-    pooled := bound;
-    -- The halves outlive an unbind; the mark does not.
-    bound  := format('CASE WHEN currval(''partywall.mark''::regclass) > 0 THEN %s END', bound);
+    pooled := fallback;
+    -- The halves outlive a bind that fails; the mark does not.
+    bound  := format('CASE WHEN currval(''partywall.mark''::regclass) > 0 THEN %s END', fallback);
   ELSE
     RAISE EXCEPTION 'partywall.protect: column %.% is %, not bigint or uuid', relation, quote_ident(tenant_column), col.type
       USING ERRCODE = '42804';

@@ -154,9 +154,9 @@ WITH moved AS (UPDATE customer SET tenant_id = $victim, customer_id = -customer_
 WITH made AS (INSERT INTO customer (tenant_id, customer_id, first_name, last_name, country, email) VALUES ($victim, -1, '', '', '', '') RETURNING 'tenant:' || tenant_id AS t) SELECT t::int FROM made;
 WITH made AS (INSERT INTO invoice (tenant_id, invoice_id, customer_id, invoice_date, total) SELECT $victim, -1, customer_id, now(), 0 FROM customer LIMIT 1 RETURNING 'tenant:' || tenant_id AS t) SELECT t::int FROM made;
 WITH made AS (INSERT INTO invoice_line (tenant_id, invoice_line_id, invoice_id, track_id, unit_price, quantity) SELECT $victim, -1, invoice_id, track_id, 0, 1 FROM invoice_line LIMIT 1 RETURNING 'tenant:' || tenant_id AS t) SELECT t::int FROM made;
-DO 'BEGIN INSERT INTO customer (tenant_id, customer_id, first_name, last_name, country, email) VALUES ($victim, -1, ''a'', ''b'', ''c'', ''d''); RAISE EXCEPTION ''%'', ''tenant'' || '':$victim''; END';
-DO 'BEGIN INSERT INTO invoice (tenant_id, invoice_id, customer_id, invoice_date, total) VALUES ($victim, -1, $customer, now(), 0); RAISE EXCEPTION ''%'', ''tenant'' || '':$victim''; END';
-DO 'BEGIN INSERT INTO invoice_line (tenant_id, invoice_line_id, invoice_id, track_id, unit_price, quantity) SELECT $victim, -1, $invoice, min(track_id), 0, 1 FROM track; RAISE EXCEPTION ''%'', ''tenant'' || '':$victim''; END';
+WITH made AS (INSERT INTO customer (tenant_id, customer_id, first_name, last_name, country, email) VALUES ($victim, -1, 'a', 'b', 'c', 'd') RETURNING 'tenant' || ':$victim' AS t) SELECT t::int FROM made;
+WITH made AS (INSERT INTO invoice (tenant_id, invoice_id, customer_id, invoice_date, total) VALUES ($victim, -1, $customer, now(), 0) RETURNING 'tenant' || ':$victim' AS t) SELECT t::int FROM made;
+WITH made AS (INSERT INTO invoice_line (tenant_id, invoice_line_id, invoice_id, track_id, unit_price, quantity) SELECT $victim, -1, $invoice, min(track_id), 0, 1 FROM track RETURNING 'tenant' || ':$victim' AS t) SELECT t::int FROM made;
 MERGE INTO customer c USING (SELECT $victim AS t) v ON c.tenant_id = v.t WHEN MATCHED THEN UPDATE SET email = c.email;
 UPDATE track SET name = name RETURNING 'tenant' || ':$victim';
 INSERT INTO genre VALUES (-1, '') RETURNING 'tenant' || ':$victim';

@@ -20,6 +20,11 @@ type Case struct {
 	// Open says why the wall does not hold the case in a combination, and is ""
 	// where it does. Nil is nowhere.
 	Open func(combination) string
+	// By says what holds the case, where that is not the wall alone.
+	By string
+	// Proof is the code by which prove finds the hole that the case makes in a
+	// host's schema. "" is a case that needs nobody to look.
+	Proof string
 	// Unbuilt says which part of the case there is no feature for yet.
 	Unbuilt string
 }
@@ -39,9 +44,11 @@ func (c combination) String() string { return c.mode.name + ", " + string(c.stra
 // Verdict is how a case ended in one combination.
 type Verdict string
 
-// The verdicts. All but the first three fail the suite.
+// The verdicts. All but the first four fail the suite.
 const (
-	Held    Verdict = "held"
+	Held Verdict = "held"
+	// Proven is a hole that prove finds, and that the SQL it prints closes.
+	Proven  Verdict = "held by proof"
 	Open    Verdict = "open"          // it gets through, and the case says why
 	Unbuilt Verdict = "not built yet" // what there is holds; the rest is to come
 	Leak    Verdict = "leak"
@@ -56,7 +63,7 @@ const (
 )
 
 // Good reports whether the suite may pass with it.
-func (v Verdict) Good() bool { return v == Held || v == Open || v == Unbuilt }
+func (v Verdict) Good() bool { return v == Held || v == Proven || v == Open || v == Unbuilt }
 
 // Outcome is how a case ended in one combination, and what shows it.
 type Outcome struct {
@@ -66,21 +73,16 @@ type Outcome struct {
 	Evidence string
 }
 
-// everywhere is the reason of a case that is open in all combinations.
-func everywhere(reason string) func(combination) string {
-	return func(combination) string { return reason }
-}
+// everywhere are all combinations.
+func everywhere(combination) bool { return true }
 
-// pooled is the reason of a case that is open behind a pooler.
-func pooled(reason string) func(combination) string {
-	return when(func(c combination) bool { return c.mode.pooled }, reason)
-}
+// pooled are those behind a pooler.
+func pooled(c combination) bool { return c.mode.pooled }
 
-// together is the reason of a case that is open for tenants in one database.
-func together(reason string) func(combination) string {
-	return when(func(c combination) bool { return c.strategy != tenant.Database }, reason)
-}
+// together are those whose tenants are in one database.
+func together(c combination) bool { return c.strategy != tenant.Database }
 
+// when is the reason of a case that is open in some combinations.
 func when(is func(combination) bool, reason string) func(combination) string {
 	return func(c combination) string {
 		if is(c) {

@@ -19,18 +19,23 @@ const (
 )
 
 func contextCases() []Case {
+	const tlsHolds = "by TLS with a server that is verified; in the clear, and with one that is not, it gets through"
 	claim := func(ctx context.Context, s *scene) error {
 		return s.steal(ctx, append([]string{`SELECT set_config('app.tenant', '{victim}', false)`}, reads()...)...)
 	}
 	return []Case{
 		{ID: "05", Name: "a genuine token, the tenant swapped", On: onPolicy, Control: claim, Attack: swapped},
 		{
-			ID: "05w", Name: "what is seen on the wire, injected into the same session", On: onPolicy, Control: claim, Attack: injectedSeen,
-			Open: together("who reads the network and injects SQL too has the session's secret: use TLS"),
+			// In the clear, who reads the network and injects SQL too has the
+			// session's secret.
+			ID: "05w", Name: "what is seen on the wire, injected into the same session", On: onPolicy, Control: overheard,
+			Attack: onWire(injectedSeen, together), By: tlsHolds,
 		},
 		{
-			ID: "06", Name: "replay on another backend", On: onPolicy, Control: claim, Attack: replayed,
-			Open: pooled("a pooler's token is good for 60 s and tied to its tenant and epoch, to no connection: use TLS"),
+			// In the clear, a pooler's token is good for 60 s: it is tied to its
+			// tenant and epoch, and to no connection.
+			ID: "06", Name: "what is seen on the wire, replayed on another backend", On: onPolicy, Control: overheard,
+			Attack: onWire(replayed, pooled), By: tlsHolds,
 		},
 		{ID: "07", Name: "an expired token, an unknown key", On: onPolicy, Control: claim, Attack: expired},
 		same("08", "a context left for the pool's next user", onPolicy, left),
@@ -41,7 +46,7 @@ func contextCases() []Case {
 // password's.
 func (s *scene) present(ctx context.Context, conn *pgx.Conn, sql string, params [][]byte) error {
 	if params == nil {
-		return errors.New("nothing of the gate was seen on the wire")
+		return errUnseen
 	}
 	binary := []int16{pgx.BinaryFormatCode}
 	_, err := conn.PgConn().ExecParams(ctx, sql, params, typesOf(sql), binary, binary).Close()
@@ -114,7 +119,7 @@ func (s *scene) gateOf(l *listened) []shown {
 
 // swapped takes the attacker's own genuine token, and names the victim in it.
 func swapped(ctx context.Context, s *scene) error {
-	l, err := s.listen(ctx)
+	l, err := s.listen(ctx, plaintext())
 	if err != nil {
 		return err
 	}
@@ -135,27 +140,21 @@ func swapped(ctx context.Context, s *scene) error {
 }
 
 // replayed shows what the library has shown for the victim.
-func replayed(ctx context.Context, s *scene) error {
-	l, err := s.listen(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.close()
+func replayed(ctx context.Context, s *scene, l *listened) error {
 	if err := l.serve(ctx, s.victim); err != nil {
 		return err
 	}
-	_, err = s.presentAll(ctx, s.gateOf(l)...)
+	gate := s.gateOf(l)
+	if gate[len(gate)-1].params == nil {
+		return errUnseen
+	}
+	_, err := s.presentAll(ctx, gate...)
 	return err
 }
 
 // injectedSeen injects into the attacker's own transaction what was seen of the
 // session and of the victim.
-func injectedSeen(ctx context.Context, s *scene) error {
-	l, err := s.listen(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.close()
+func injectedSeen(ctx context.Context, s *scene, l *listened) error {
 	if err := l.serve(ctx, s.victim); err != nil {
 		return err
 	}
@@ -167,10 +166,9 @@ func injectedSeen(ctx context.Context, s *scene) error {
 		sql, seen = bindSQL, with(with(l.bind(), 1, int8s(s.victim.Number)), 2, int8s(s.victim.Placement.Epoch))
 	}
 	if seen == nil {
-		return errors.New("nothing of the gate was seen on the wire")
+		return errUnseen
 	}
-	err = s.transaction(ctx, walled{l.db}, s.attacker, append([]string{literally(sql, seen)}, reads()...)...)
-	return err
+	return s.transaction(ctx, walled{l.db}, s.attacker, append([]string{literally(sql, seen)}, reads()...)...)
 }
 
 // expired shows what was good once, and what is signed by a key that the server

@@ -187,7 +187,7 @@ func (h *house) forge(ctx context.Context, n int) (all []forged, err error) {
 func (s *scene) kinds(ctx context.Context, conn *pgx.Conn, key signer) ([]forgery, error) {
 	soon := time.Now().Add(24 * time.Hour).Unix()
 	if s.mode.pooled {
-		l, err := s.listen(ctx)
+		l, err := s.listen(ctx, plaintext())
 		if err != nil {
 			return nil, err
 		}

@@ -54,17 +54,57 @@ func (m misbuilt) held(id, name, on string) Case {
 	return Case{ID: id, Name: name, On: on, Control: m.standing, Attack: m.standing}
 }
 
-// open is a case that is open, as reason says.
-func (m misbuilt) open(id, name string, reason func(combination) string) Case {
-	return Case{ID: id, Name: name, On: onPolicy, Control: m.standing, Attack: m.opening, Open: reason}
+// proven is a case that Open warns of, and prove finds under a code: it gets
+// through until the SQL that prove prints is run.
+func (m misbuilt) proven(id, name, code string) Case {
+	return Case{ID: id, Name: name, On: onPolicy, Control: m.standing, Attack: m.repaired(code), Proof: code}
+}
+
+// repaired plays it on a process that opens over the hole, and again after the
+// hole has been closed as prove says. Without a word of prove's there is nothing
+// between the two.
+func (m misbuilt) repaired(code string) Attack {
+	return func(ctx context.Context, s *scene) (err error) {
+		defer func() { err = errors.Join(err, s.adminThere(context.WithoutCancel(ctx), m.undo...)) }()
+		if err := s.adminThere(ctx, m.fixture...); err != nil {
+			return err
+		}
+		db, err := s.house.open(ctx, func(*isolation.Server) {})
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		probe, before := s.again(), s.open
+		defer func() { s.open = before }()
+		s.open, probe.open = walled{db}, walled{db}
+		if err := probe.played(m.attack(ctx, probe)); err != nil {
+			return err
+		}
+		report, err := db.Prove(ctx)
+		if err != nil {
+			return err
+		}
+		// As before, but for what prove says.
+		if err := errors.Join(s.adminThere(ctx, m.undo...), s.seed(ctx), s.adminThere(ctx, m.fixture...)); err != nil {
+			return err
+		}
+		for _, f := range report.Findings {
+			if f.Code != code {
+				continue
+			}
+			s.proven = len(probe.evidence()) > 0
+			if err := s.house.admins.run(ctx, f.Database, `SET search_path = public`, f.SQL); err != nil {
+				return err
+			}
+		}
+		return m.attack(ctx, s)
+	}
 }
 
 // hole is a fixture with what undoes it, and the statements that use it.
 func hole(fixture, undo string, use ...string) misbuilt {
 	return misbuilt{fixture: []string{fixture}, undo: []string{undo}, attack: statements(use...)}
 }
-
-const notYet = "; Open does not look at this yet (isolation/prove)"
 
 func hostCases() []Case {
 	hijack := hole(`
@@ -95,7 +135,7 @@ func hostCases() []Case {
 		hole(`CREATE FUNCTION peek(v text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE LEAKPROOF COST 0.0000001 AS
 			$$ BEGIN IF strpos(v, '{own}') = 0 THEN RAISE EXCEPTION 'peeked %', v; END IF; RETURN true; END $$`, `DROP FUNCTION IF EXISTS peek`,
 			`SELECT count(*) FROM {there}.orders WHERE {there}.peek(item)`).
-			open("24h", "a function that a superuser falsely calls LEAKPROOF", everywhere("PostgreSQL runs it in front of the policy, as it was told"+notYet)),
+			proven("24h", "a function that a superuser falsely calls LEAKPROOF", "function-leakproof"),
 	}
 }
 

@@ -26,11 +26,11 @@ func install(ctx context.Context, dir, version string) (site, func(context.Conte
 			return site{}, nil, err
 		}
 	}
-	postgres, err := pgserver.Start(ctx, &pgserver.Options{BinDir: bin})
+	postgres, err := pgserver.Start(ctx, &pgserver.Options{BinDir: bin, TLS: true})
 	if err != nil {
 		return site{}, nil, err
 	}
-	bouncer, err := pgbouncer.Start(ctx, postgres.URL("postgres"), nil)
+	bouncer, err := pgbouncer.Start(ctx, postgres.URL("postgres"), &pgbouncer.Options{TLS: true})
 	if err != nil {
 		return site{}, nil, errors.Join(err, postgres.Stop(context.WithoutCancel(ctx)))
 	}

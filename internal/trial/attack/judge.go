@@ -56,7 +56,8 @@ const (
 
 // judge plays a case against the wall.
 func (h *house) judge(ctx context.Context, o *Outcome) {
-	evidence, err := h.scene(o.At).play(ctx, o.Case.Attack)
+	s := h.scene(o.At)
+	evidence, err := s.play(ctx, o.Case.Attack)
 	reason := ""
 	if o.Case.Open != nil {
 		reason = o.Case.Open(o.At)
@@ -72,8 +73,10 @@ func (h *house) judge(ctx context.Context, o *Outcome) {
 		o.Verdict, o.Evidence = Shut, reason
 	case o.Case.Unbuilt != "":
 		o.Verdict, o.Evidence = Unbuilt, o.Case.Unbuilt
+	case s.proven:
+		o.Verdict, o.Evidence = Proven, "found by prove as "+o.Case.Proof+", and closed by what it prints"
 	default:
-		o.Verdict = Held
+		o.Verdict, o.Evidence = Held, o.Case.By
 	}
 }
 
@@ -97,15 +100,9 @@ func (s *scene) play(ctx context.Context, attack Attack) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	evidence := slices.Clone(s.found)
+	evidence := s.evidence()
 	if before != after {
 		evidence = append(evidence, "the victim's rows have changed")
-	}
-	for _, text := range s.heard {
-		if strings.Contains(text, s.victim.canary) {
-			evidence = append(evidence, fmt.Sprintf("read %.80q", text))
-			break
-		}
 	}
 	if len(evidence) > 0 {
 		return evidence, nil
@@ -118,6 +115,17 @@ func (s *scene) play(ctx context.Context, attack Attack) ([]string, error) {
 		return nil, fmt.Errorf("seeding again: %w", err)
 	}
 	return nil, s.honest(ctx)
+}
+
+// evidence is what shows that the attacker has come to know of the victim.
+func (s *scene) evidence() []string {
+	evidence := slices.Clone(s.found)
+	for _, text := range s.heard {
+		if _, after, read := strings.Cut(text, s.victim.canary); read {
+			return append(evidence, fmt.Sprintf("read %.80q", s.victim.canary+after))
+		}
+	}
+	return evidence
 }
 
 // honest makes sure that both tenants still get their own rows.

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 )
 
 func oracleCases() []Case {
-	const global = `; a key of the host's over all tenants' rows is one`
 	return []Case{
 		same("16", "a foreign key to another tenant's row", onPolicy, foreignKey),
 		misbuilt{
@@ -18,24 +19,25 @@ func oracleCases() []Case {
 			undo: []string{`DROP TABLE IF EXISTS notes`, `DROP TABLE IF EXISTS heads`},
 			attack: differ(`INSERT INTO {there}.notes (tenant_id, head) VALUES ({attacker}, 4711)`,
 				`INSERT INTO {there}.notes (tenant_id, head) VALUES ({attacker}, 4712)`),
-		}.open("16h", "a foreign key of the host's without tenant_id", together("checks of foreign keys look past policies"+notYet)),
+		}.proven("16h", "a foreign key of the host's without tenant_id", "foreign-key-without-tenant"),
 		same("17", "unique keys and ON CONFLICT as an oracle", onPolicy, uniqueKey),
 		misbuilt{
 			fixture: []string{`CREATE UNIQUE INDEX loot ON {there}.accounts (email)`}, undo: []string{`DROP INDEX IF EXISTS loot`},
 			attack: uniqueKey,
-		}.open("17h", "a unique key of the host's without tenant_id", together("unique keys look past policies"+global+notYet)),
+		}.proven("17h", "a unique key of the host's without tenant_id", "key-without-tenant"),
 		same("23", "pg_stats", onOwner, all(statements(statistics()...), func(ctx context.Context, s *scene) error { return s.steal(ctx, statistics()...) })),
 		{
 			ID: "23e", Name: "estimates of EXPLAIN as an oracle", On: onPolicy, Control: estimates, Attack: estimates,
-			Open: everywhere("the planner's statistics are of all tenants' rows: ALTER TABLE … ALTER … SET STATISTICS 0 where a value is a secret" + notYet),
+			Open: when(everywhere, "the planner's statistics are of all tenants' rows, and without them plans are bad: SET STATISTICS 0 for columns whose values are a secret"),
 		},
 		{
 			ID: "29", Name: "a sequence as an oracle of volume", On: onPolicy, Control: volume, Attack: volume,
-			Open: together("whoever may draw from a sequence sees how far it has come: use keys that do not count where volume is a secret"),
+			Open: when(together, "a number that counts for all tells how far it has come, to whoever gets one: use keys that do not count where volume is a secret"),
 		},
+		{ID: "29m", Name: "the mark's last value as an oracle of who is served", On: onPolicy, Control: volume, Attack: lastMark},
 		{
-			ID: "29m", Name: "the mark's last value as an oracle of who is served", On: onPolicy, Control: volume, Attack: lastMark,
-			Open: together("currval() needs the right to read the sequence, which has the number of whoever was bound last"),
+			ID: "29p", Name: "the mark a pooler's connection keeps, with the stolen password", On: onPolicy, Control: volume, Attack: keptMark,
+			Open: when(pooled, "a mark that is void for the policies is still there for currval(): it is the number of whoever had the connection last"),
 		},
 		misbuilt{
 			fixture: []string{`CREATE TABLE bookings (tenant_id bigint NOT NULL, slot int4range NOT NULL, EXCLUDE USING gist (slot WITH &&))`,
@@ -169,9 +171,65 @@ func lastMark(ctx context.Context, s *scene) error {
 	if _, err := s.honestly(ctx, s.open, s.victim, `SELECT 1`); err != nil {
 		return err
 	}
-	got, _ := s.collect(tx.Query(ctx, `SELECT last_value FROM partywall.mark`)) // refusals are heard
-	if len(got) == 1 && got[0] == fmt.Sprint(s.victim.Number) {
-		s.findf("tenant %s is served right now", got[0])
+	for _, sql := range lastMarks() {
+		if _, err := tx.Exec(ctx, `SAVEPOINT step`); err != nil {
+			return err
+		}
+		got, _ := s.collect(tx.Query(ctx, sql)) // refusals are heard
+		s.serves(got)
+		if _, err := tx.Exec(ctx, `ROLLBACK TO SAVEPOINT step`); err != nil {
+			return err
+		}
+	}
+	heard := len(s.heard)
+	if err := s.steal(ctx, lastMarks()...); err != nil {
+		return err
+	}
+	s.serves(s.heard[heard:])
+	return nil
+}
+
+// lastMarks are all the ways there are to ask a sequence for the last value that
+// any session has given it.
+func lastMarks() []string {
+	return []string{
+		`SELECT last_value FROM partywall.mark`, `TABLE partywall.mark`, `SELECT last_value FROM pg_sequences WHERE sequencename = 'mark'`,
+		`SELECT pg_sequence_last_value('partywall.mark')`, `SELECT last_value FROM pg_get_sequence_data('partywall.mark')`,
+		`SELECT nextval('partywall.mark') - 9223372036854775807`, `SELECT nextval('partywall.mark')`,
+	}
+}
+
+// serves finds out who is served, if that is what the attacker has read.
+func (s *scene) serves(got []string) {
+	for _, line := range got {
+		if first, _, _ := strings.Cut(line, "|"); first == fmt.Sprint(s.victim.Number) {
+			s.findf("tenant %s is served right now", first)
+		}
+	}
+}
+
+// keptMark asks a connection that may have served the victim whose it was.
+func keptMark(ctx context.Context, s *scene) error {
+	if _, err := s.honestly(ctx, s.open, s.victim, `SELECT 1`); err != nil {
+		return err
+	}
+	url := s.house.url(s.role(), s.database(s.victim))
+	if s.mode.pooled {
+		url = s.house.through(s.role(), s.database(s.victim))
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return err
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // nothing was changed
+	for range 20 {                                                // the pooler chooses the connection
+		got, _ := s.collect(conn.Query(ctx, `SELECT currval('partywall.mark')`)) // refusals are heard
+		s.serves(got)
 	}
 	return nil
 }

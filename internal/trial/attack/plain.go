@@ -58,6 +58,11 @@ func (p *plain) door(ctx context.Context, role string, conns int32) (plainDoor, 
 	if p.mode.pooled {
 		url = p.through(role, p.name)
 	}
+	return p.at(ctx, url, conns)
+}
+
+// at is door by a URL.
+func (p *plain) at(ctx context.Context, url string, conns int32) (plainDoor, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return plainDoor{}, err

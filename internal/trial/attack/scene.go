@@ -28,6 +28,8 @@ type scene struct {
 	heard []string // what the attacker got to read, errors and notices with it
 	found []string // what it found out in another way
 
+	proven bool // prove has found a hole that lets the attack through
+
 	broken error // why an attack could not be played to its end
 }
 
@@ -59,7 +61,7 @@ func (h *house) control(ctx context.Context, role string) (*scene, error) {
 // again is the same scene before anything has happened.
 func (s *scene) again() *scene {
 	fresh := *s
-	fresh.heard, fresh.found, fresh.broken = nil, nil, nil
+	fresh.heard, fresh.found, fresh.proven, fresh.broken = nil, nil, false, nil
 	return &fresh
 }
 

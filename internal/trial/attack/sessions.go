@@ -9,7 +9,7 @@ import (
 )
 
 func sessionCases() []Case {
-	const watching = "; REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC"
+	const watching = "REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC"
 	return []Case{
 		same("25", "literals in pg_stat_activity", onPolicy, func(ctx context.Context, s *scene) error {
 			return s.watch(ctx, func() error {
@@ -19,23 +19,21 @@ func sessionCases() []Case {
 		}),
 		{
 			ID: "25p", Name: "the same, with the stolen password in database postgres", On: onPolicy, Control: elsewhere, Attack: elsewhere,
-			Open: everywhere("functions are revoked per database, and the app's role may connect to databases that have no wall" + watching),
+			Open: when(everywhere, "functions are revoked in the wall's databases, and whether others let everybody in is for their owners to say: "+watching),
 		},
 		same("26", "a HOLD cursor, LISTEN, a prepared plan across checkout", onPolicy, checkout),
 		same("27", "a temporary table in front of the real one", onPolicy, shadowed),
 		same("28", "large objects", onPolicy, largeObject),
-		{
-			ID: "29l", Name: "lastval() across checkout", On: onPolicy, Control: lastDrawn, Attack: lastDrawn,
-			Open: together("a session keeps it, unless Options.Hostile discards it, which a pooler's cannot"),
-		},
+		same("29l", "lastval() and currval() across checkout", onPolicy, lastDrawn),
 		same("30", "advisory locks", onPolicy, advisory),
+		same("30t", "a table's lock as an oracle, and to shut others out", onPolicy, tableLock),
 		{
-			ID: "30t", Name: "LOCK TABLE as an oracle, and to shut others out", On: onPolicy, Control: tableLock, Attack: tableLock,
-			Open: together("whoever may UPDATE a table may lock it, for as long as the statement timeout lets a transaction last; no right takes that away"),
+			ID: "30p", Name: "LOCK TABLE with the stolen password", On: onPolicy, Control: stolenLock, Attack: stolenLock,
+			Open: when(everywhere, "whoever may UPDATE a table may lock it, and no right takes that away"),
 		},
 		{
-			ID: "31", Name: "the payload of NOTIFY", On: onPolicy, Control: notified, Attack: notified,
-			Open: everywhere("channels know no tenants, and no right shuts them: send no secrets"),
+			ID: "31", Name: "the payload of NOTIFY, heard with the stolen password", On: onPolicy, Control: notified, Attack: notified,
+			Open: when(everywhere, "no right shuts LISTEN, and hosts' triggers need NOTIFY: send no secrets"),
 		},
 		same("33", "a goroutine that outlives its tenant", onPolicy, outlive),
 	}
@@ -125,14 +123,17 @@ func largeObject(ctx context.Context, s *scene) error {
 	return nil
 }
 
-// lastDrawn has the victim draw from a sequence on the only connection.
+// lastDrawn has the victim draw from a sequence on the only connection, and asks
+// it what was drawn.
 func lastDrawn(ctx context.Context, s *scene) error {
-	drawn, err := s.honestly(ctx, s.tight, s.victim, `SELECT nextval('accounts_id_seq')`)
-	if err != nil {
-		return err
-	}
-	if last, _ := s.ask(ctx, s.tight, s.attacker, `SELECT lastval()`); len(last) == 1 && last[0] == drawn[0] {
-		s.findf("the victim drew %s", last[0])
+	for _, sql := range []string{`SELECT lastval()`, `SELECT currval('{there}.accounts_id_seq')`, `SELECT currval('accounts_id_seq')`} {
+		drawn, err := s.honestly(ctx, s.tight, s.victim, `SELECT nextval('accounts_id_seq')`)
+		if err != nil {
+			return err
+		}
+		if last, _ := s.ask(ctx, s.tight, s.attacker, sql); len(last) == 1 && last[0] == drawn[0] {
+			s.findf("the victim drew %s", last[0])
+		}
 	}
 	return nil
 }
@@ -154,25 +155,6 @@ func advisory(ctx context.Context, s *scene) error {
 		s.findf("holds the victim's lease: %s", got[0])
 	}
 	return nil
-}
-
-// tableLock tries to lock a table while the victim works on it.
-func tableLock(ctx context.Context, s *scene) error {
-	lock := func() (code string) {
-		err := s.transaction(ctx, s.open, s.attacker, `LOCK TABLE {there}.accounts IN ACCESS EXCLUSIVE MODE NOWAIT`)
-		if err != nil {
-			return err.Error()
-		}
-		return s.heard[len(s.heard)-1]
-	}
-	s.hear("nothing")
-	free, busy := lock(), ""
-	s.hear("nothing")
-	err := s.whileWorking(ctx, `UPDATE accounts SET email = email`, func() { busy = lock() })
-	if free != busy {
-		s.findf("can lock the victim's table, and tell whether it is in use")
-	}
-	return err
 }
 
 // notified listens with the stolen password.

@@ -5,11 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/pgserver"
 )
 
 // site is a PostgreSQL server and the PgBouncer in front of it.
@@ -28,26 +29,13 @@ func environment() (site, error) {
 }
 
 // url returns the URL of a role to a database; the superuser's if that is "".
-func (s site) url(role, database string) string { return rewrite(s.superuser, role, "", database) }
+func (s site) url(role, database string) string {
+	return pgserver.Rewrite(s.superuser, role, "", database)
+}
 
 // through is url through PgBouncer.
 func (s site) through(role, database string) string {
-	return rewrite(s.superuser, role, s.bouncer, database)
-}
-
-func rewrite(base, role, host, database string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return base // it would not have connected before
-	}
-	if role != "" {
-		u.User = url.User(role)
-	}
-	if host != "" {
-		u.Host = host
-	}
-	u.Path = "/" + database
-	return u.String()
+	return pgserver.Rewrite(s.superuser, role, s.bouncer, database)
 }
 
 // admin runs SQL as the superuser in a database.

@@ -49,7 +49,7 @@ func (t *tally) print(out io.Writer) {
 	defer t.mu.Unlock()
 	fmt.Fprintf(out, "%-4s %-62s %-20s", "", "attack", "control")
 	for _, c := range t.columns {
-		fmt.Fprintf(out, " %-16s", "PG "+c)
+		fmt.Fprintf(out, " %-20s", "PG "+c)
 	}
 	fmt.Fprintln(out)
 	reasons := map[string][]string{}
@@ -57,7 +57,7 @@ func (t *tally) print(out io.Writer) {
 		fmt.Fprintf(out, "%-4s %-62s %-20s", c.ID, c.Name, c.On)
 		for _, server := range t.columns {
 			all := t.outcomes[c.ID][server]
-			fmt.Fprintf(out, " %-16s", cell(all))
+			fmt.Fprintf(out, " %-20s", cell(all))
 			for _, o := range all {
 				if o.Evidence != "" && !slices.Contains(reasons[c.ID], line(server, o)) {
 					reasons[c.ID] = append(reasons[c.ID], line(server, o))
@@ -87,7 +87,7 @@ func cell(all []Outcome) string {
 	for _, o := range all {
 		counts[o.Verdict]++
 	}
-	for _, v := range []Verdict{Leak, Broken, NoControl, Shut, Open, Unbuilt} {
+	for _, v := range []Verdict{Leak, Broken, NoControl, Shut, Open, Unbuilt, Proven} {
 		if counts[v] > 0 {
 			return fmt.Sprintf("%s %d/%d", v, counts[v], len(all))
 		}

@@ -42,6 +42,18 @@ func TestTornDown(t *testing.T) {
 				return `CREATE OR REPLACE FUNCTION partywall.verify(kid integer, body bytea, mac bytea) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$`
 			}, []string{"05", "07"}, true,
 		},
+		"a mark that all may read": {
+			func(*house) string { return `GRANT SELECT ON SEQUENCE partywall.mark TO partywall_app` }, []string{"29m"}, false,
+		},
+		"a function that reads it for all": {
+			func(*house) string { return `GRANT EXECUTE ON FUNCTION pg_sequence_last_value TO PUBLIC` }, []string{"29m"}, false,
+		},
+		"a session that forgets no sequence": {
+			func(*house) string { return withoutDiscard("bind") }, []string{"29l"}, false,
+		},
+		"a pooler's session that forgets no sequence": {
+			func(*house) string { return withoutDiscard("enter") }, []string{"29l"}, true,
+		},
 		"TRUNCATE for tenants": {
 			func(*house) string { return `GRANT TRUNCATE ON orders, lines TO partywall_app` }, []string{"22"}, false,
 		},
@@ -66,5 +78,35 @@ func TestTornDown(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// withoutDiscard makes a gate's function anew, without what makes it forget.
+func withoutDiscard(function string) string {
+	return `DO $do$ BEGIN
+		EXECUTE replace(pg_get_functiondef('partywall.` + function + `'::regproc), 'DISCARD SEQUENCES;', '');
+	END $do$`
+}
+
+// TestHolesThatProveMisses makes a hole and asks for it under a wrong name: what
+// nobody has found is a leak.
+func TestHolesThatProveMisses(t *testing.T) {
+	t.Parallel()
+	servers, err := environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := misbuilt{
+		fixture: []string{`CREATE UNIQUE INDEX loot ON {there}.accounts (email)`}, undo: []string{`DROP INDEX IF EXISTS loot`}, attack: uniqueKey,
+	}
+	for code, want := range map[string]Verdict{"key-without-tenant": Proven, "no-such-code": Leak} {
+		err := built(t, servers, modes()[0], tenant.Shared).run(t.Context(), []Case{key.proven("17h", "a key", code)}, func(o Outcome) {
+			if o.Verdict != want {
+				t.Errorf("%s: %s %s, want %s", code, o.Verdict, o.Evidence, want)
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
@@ -50,7 +51,7 @@ func webCases() []Case {
 		{ID: "54", Name: "a tenant that is suspended", On: onNaive, Control: suspendedNaive, Attack: suspended},
 		{
 			ID: "55", Name: "SSRF: rebinding, redirects, ::ffff:, 169.254.169.254", On: onNaive,
-			Control: fetchAnything, Attack: fetchNothing, Unbuilt: "nothing here fetches a URL yet; webhooks are to come",
+			Control: fetchAnything, Attack: fetchNothing, Unbuilt: "no library fetches a URL, which internal/layout tests; webhooks are to come",
 		},
 	}
 }
@@ -232,15 +233,24 @@ func fullwidth(slug string) string {
 // dangling asks for a domain that was the victim's, and that its owner has let
 // go. The naive handler still has it in its list; so does nobody else.
 func dangling(ctx context.Context, s *scene) error {
-	requests := []request{{"Host: shop.example"}, {"Host: SHOP.example."}, {"Host: shop.example:8080"}, {"Host: x.shop.example"}}
+	requests := []request{
+		{"Host: shop.example"}, {"Host: SHOP.example."}, {"Host: shop.example:8080"}, {"Host: x.shop.example"},
+		{"Host: broken.example"}, {"Host: gone.example"}, {"Host: shop.example.myapp.com"}, {"Host: still.example", "Host: shop.example"},
+		{"Host: shop.example", "Authorization: token {victim}"}, {"Host: shop.example", "X-Forwarded-Host: {victim}.myapp.com"},
+	}
 	if !s.wall {
 		return s.serve(ctx, s.naive(byHost, func(r *http.Request) string {
 			return map[string]string{"shop.example": s.victim.Slug}[r.Host]
 		}), requests)
 	}
 	owner := func(_ context.Context, host string) (tenant.ID, error) {
-		if host == "still.example" {
+		switch host {
+		case "still.example":
 			return s.attacker.ID, nil
+		case "broken.example":
+			return s.victim.ID, errors.New("the list of domains cannot be read")
+		case "gone.example":
+			return tenant.NewID(time.Now()), nil
 		}
 		return tenant.ID{}, tenant.ErrNotFound
 	}

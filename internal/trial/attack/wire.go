@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -11,19 +13,29 @@ import (
 	"sync"
 )
 
-// wire passes a connection on, and keeps the parameters of every statement that
+// wire passes connections on, and keeps the parameters of every statement that
 // goes by: it is somebody who reads the network.
 type wire struct {
 	listener net.Listener
 	target   string
+	middle   middle
 	working  sync.WaitGroup
 
-	mu   sync.Mutex
-	seen [][][]byte
+	mu      sync.Mutex
+	seen    [][][]byte
+	passed  bytes.Buffer // all bytes, of both sides
+	secured bool         // a client and the server went on by TLS
+}
+
+// middle is what somebody on the wire does who can do more than read: the zero
+// value does nothing.
+type middle struct {
+	strip bool             // tells clients that the server speaks no TLS
+	as    *tls.Certificate // speaks TLS in its place, as somebody else
 }
 
 // tap returns a wire in front of a server, and the server's URL through it.
-func tap(ctx context.Context, base string) (*wire, string, error) {
+func tap(ctx context.Context, base string, m middle) (*wire, string, error) {
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, "", errors.New("the server's URL cannot be parsed")
@@ -32,7 +44,7 @@ func tap(ctx context.Context, base string) (*wire, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	w := &wire{listener: l, target: u.Host}
+	w := &wire{listener: l, target: u.Host, middle: m}
 	w.working.Go(func() { w.accept(context.WithoutCancel(ctx)) })
 	u.Host = l.Addr().String()
 	return w, u.String(), nil
@@ -49,15 +61,42 @@ func (w *wire) accept(ctx context.Context) {
 			_ = client.Close()
 			continue
 		}
-		w.working.Go(func() {
-			_, _ = io.Copy(client, server) // it ends with either side
-			_ = client.Close()
-		})
-		w.working.Go(func() {
-			_ = w.pass(client, server) // likewise
-			_ = server.Close()
-		})
+		w.working.Go(func() { w.connect(ctx, client, server) })
 	}
+}
+
+// connect passes on what the two say, until either ends.
+func (w *wire) connect(ctx context.Context, client, server net.Conn) {
+	greeted, secured, err := w.greet(ctx, client, server)
+	if err != nil {
+		_, _ = client.Close(), server.Close()
+		return
+	}
+	w.working.Go(func() {
+		_, _ = io.Copy(greeted, io.TeeReader(server, w)) // it ends with either side
+		_ = client.Close()
+	})
+	from := io.TeeReader(greeted, w)
+	if secured {
+		_, _ = io.Copy(server, from) // likewise
+	} else {
+		_ = w.pass(from, server) // likewise
+	}
+	_ = server.Close()
+}
+
+// Write keeps what goes by.
+func (w *wire) Write(text []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passed.Write(text)
+}
+
+// overheard is all that has gone by.
+func (w *wire) overheard() (text string, secured bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.passed.String(), w.secured
 }
 
 // pass copies what the client sends, message by message.
