@@ -1,9 +1,12 @@
 package isolation
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"math"
 	"time"
 
@@ -56,6 +59,9 @@ type entry struct {
 	skew   time.Duration
 	clock  func() time.Time
 	params params
+
+	mac    hash.Hash // of key, to be used again; nil until it is needed
+	signed []byte    // what it has signed last, and the signature behind it
 }
 
 // sendOpen queues the opening of a session with a fresh secret, and prepares
@@ -94,8 +100,20 @@ func (e *entry) send(p *pgconn.Pipeline, g gate, timeout int32) {
 	e.params.bool(g.readonly)
 	e.params.int4(timeout)
 	e.params.int8(expires)
-	e.params.bytea(e.key.signToken(g, expires))
+	e.params.bytea(e.sign(g, expires))
 	p.SendQueryParams(enterSQL, e.params.values, enterTypes(), binaryFormats(), binaryFormats())
+}
+
+// sign is Key.signToken with a hash that has read the key already.
+func (e *entry) sign(g gate, expires int64) []byte {
+	if e.mac == nil {
+		e.mac = hmac.New(sha256.New, e.key.Secret)
+	}
+	e.signed = appendToken(e.signed[:0], g, expires)
+	e.mac.Reset()
+	e.mac.Write(e.signed)
+	e.signed = e.mac.Sum(e.signed)
+	return e.signed[tokenSize:]
 }
 
 // needs reports whether the connection has to pass the gate to work for g.
