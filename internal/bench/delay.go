@@ -73,7 +73,7 @@ func (f *far) carry(to, from net.Conn) {
 		}
 	}()
 	for p := range pieces {
-		time.Sleep(time.Until(p.due))
+		sleep(time.Until(p.due))
 		if _, err := to.Write(p.data); err != nil {
 			break
 		}
