@@ -44,8 +44,7 @@ func (c *conn) sendLead(g gate) {
 func (c *conn) readLead(results *pgconn.ResultReader, g gate) error {
 	if !results.NextRow() {
 		_, err := results.Close()
-		var pg *pgconn.PgError
-		if !errors.As(err, &pg) {
+		if _, ok := errors.AsType[*pgconn.PgError](err); !ok {
 			c.tainted = true // the gate may not have been sent, and wait in the buffer
 		}
 		if err == nil {
