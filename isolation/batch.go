@@ -121,12 +121,12 @@ func (b *batch) Query() (pgx.Rows, error) {
 		b.err = fmt.Errorf("isolation: unexpected %T", results)
 		return failedRows{b.err}, b.err
 	}
-	b.open = newRows(&exchange{conn: b.conn, stmt: st, results: rr}, func(err error) error {
+	b.open = newRows(exchange{conn: b.conn, stmt: st, results: rr}, finishFunc(func(err error) error {
 		if err != nil && b.err == nil {
 			b.err = err
 		}
 		return err
-	})
+	}))
 	return b.open, nil
 }
 
@@ -142,7 +142,7 @@ func (b *batch) finishOpen() {
 // QueryRow implements [pgx.BatchResults].
 func (b *batch) QueryRow() pgx.Row {
 	rows, _ := b.Query() // the rows carry the error
-	return row{rows}
+	return rowOf(rows)
 }
 
 // Exec implements [pgx.BatchResults].

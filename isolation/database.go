@@ -1,7 +1,6 @@
 package isolation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,10 @@ import (
 type ownDatabase struct{}
 
 func (ownDatabase) database(_ *server, t tenant.Tenant) string {
-	return cmp.Or(t.Placement.Database, ownName(t))
+	if t.Placement.Database != "" {
+		return t.Placement.Database
+	}
+	return ownName(t)
 }
 
 func (ownDatabase) path(s *server, _ tenant.Tenant) string { return quote(s.opts.Schema) }

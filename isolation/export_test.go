@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/partywall/partywall/tenant"
 )
@@ -55,4 +56,17 @@ func Notice(k Key, number, expires int64) string {
 func ReadNotice(k Key, payload string) bool {
 	n, mac, ok := readNotice(payload)
 	return ok && n.by(k, mac, time.Unix(0, 0))
+}
+
+// DialBy has all connections to tenants' databases made anew, by a dialer.
+func (db *DB) DialBy(dial pgconn.DialFunc) {
+	for _, s := range db.servers {
+		s.mu.Lock()
+		for _, d := range s.databases {
+			d.dialer.config.DialFunc = dial
+		}
+		s.app.DialFunc = dial
+		s.mu.Unlock()
+		s.group.Sweep(db.opts.Clock().Add(time.Hour))
+	}
 }

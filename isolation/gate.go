@@ -1,9 +1,12 @@
 package isolation
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"math"
 	"time"
 
@@ -20,17 +23,24 @@ type gate struct {
 	readonly bool
 	timeout  int32 // ms, 0 for none
 	passed   bool  // in the transaction that is open
+
+	// What rebind is shown: the turn at which the session has read the fence,
+	// 0 if it has not, and the search_path that it has then.
+	turn int64
+	path string
 }
 
 // The statements that open a session and pass the gate. They are sent with
 // their parameters' types, so that they need no description first.
 const (
-	openSQL  = `SELECT partywall.open_session($1, $2, $3, $4)`
-	bindSQL  = `SELECT partywall.bind($1, $2, $3, $4, $5)`
-	enterSQL = `SELECT partywall.enter($1, $2, $3, $4, $5, $6, $7)`
+	openSQL   = `SELECT partywall.open_session($1, $2, $3, $4)`
+	bindSQL   = `SELECT partywall.bind($1, $2, $3, $4, $5)`
+	rebindSQL = `SELECT partywall.rebind($1, $2, $3, $4, $5)`
+	enterSQL  = `SELECT partywall.enter($1, $2, $3, $4, $5, $6, $7)`
 
-	// bindName is what bind is prepared as, when the session is ours alone.
-	bindName = "partywall_bind"
+	// What they are prepared as, when the session is ours alone.
+	bindName   = "partywall_bind"
+	rebindName = "partywall_rebind"
 )
 
 // binaryFormats asks for all parameters, or all results, in binary.
@@ -49,6 +59,9 @@ type entry struct {
 	skew   time.Duration
 	clock  func() time.Time
 	params params
+
+	mac    hash.Hash // of key, to be used again; nil until it is needed
+	signed []byte    // what it has signed last, and the signature behind it
 }
 
 // sendOpen queues the opening of a session with a fresh secret, and prepares
@@ -65,6 +78,7 @@ func (e *entry) sendOpen(p *pgconn.Pipeline, pid uint32) {
 	e.params.bytea(e.key.signSession(e.secret, pid, expires))
 	p.SendQueryParams(openSQL, e.params.values, openTypes(), binaryFormats(), binaryFormats())
 	p.SendPrepare(bindName, bindSQL, bindTypes())
+	p.SendPrepare(rebindName, rebindSQL, rebindTypes())
 }
 
 // send queues the gate in front of what follows in the pipeline.
@@ -86,8 +100,20 @@ func (e *entry) send(p *pgconn.Pipeline, g gate, timeout int32) {
 	e.params.bool(g.readonly)
 	e.params.int4(timeout)
 	e.params.int8(expires)
-	e.params.bytea(e.key.signToken(g, expires))
+	e.params.bytea(e.sign(g, expires))
 	p.SendQueryParams(enterSQL, e.params.values, enterTypes(), binaryFormats(), binaryFormats())
+}
+
+// sign is Key.signToken with a hash that has read the key already.
+func (e *entry) sign(g gate, expires int64) []byte {
+	if e.mac == nil {
+		e.mac = hmac.New(sha256.New, e.key.Secret)
+	}
+	e.signed = appendToken(e.signed[:0], g, expires)
+	e.mac.Reset()
+	e.mac.Write(e.signed)
+	e.signed = e.mac.Sum(e.signed)
+	return e.signed[tokenSize:]
 }
 
 // needs reports whether the connection has to pass the gate to work for g.
@@ -120,18 +146,25 @@ func (c *conn) readGate(p *pgconn.Pipeline, g gate) error {
 	}
 	var got int64
 	for rr.NextRow() {
-		if v := rr.Values(); len(v) == 1 && len(v[0]) == 8 {
-			got = int64(binary.BigEndian.Uint64(v[0])) //nolint:gosec // G115: the bits, not the value
-		}
+		got, _ = number(rr.Values())
 	}
 	if _, err := rr.Close(); err != nil {
 		return gateError(err)
 	}
 	if got != g.number {
-		// The function returns the mark it set. Anything else is not our function.
-		return errors.New("isolation: the gate did not let the tenant in")
+		return errNotLetIn // the function returns the mark it set; anything else is not our function
 	}
 	return nil
+}
+
+var errNotLetIn = errors.New("isolation: the gate did not let the tenant in")
+
+// number reads what the gate's functions return.
+func number(row [][]byte) (int64, bool) {
+	if len(row) != 1 || len(row[0]) != 8 {
+		return 0, false
+	}
+	return int64(binary.BigEndian.Uint64(row[0])), true //nolint:gosec // G115: the bits, not the value
 }
 
 // passed notes that the session is g's, after the transaction that passed the
@@ -183,12 +216,22 @@ func (p *params) bytea(v []byte) {
 	p.add(at)
 }
 
+func (p *params) text(v string) {
+	at := len(p.buf)
+	p.buf = append(p.buf, v...)
+	p.add(at)
+}
+
 func openTypes() []uint32 {
 	return []uint32{pgtype.Int4OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.ByteaOID}
 }
 
 func bindTypes() []uint32 {
 	return []uint32{pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.BoolOID, pgtype.Int4OID}
+}
+
+func rebindTypes() []uint32 {
+	return []uint32{pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.TextOID}
 }
 
 func enterTypes() []uint32 {

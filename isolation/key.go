@@ -54,13 +54,19 @@ func (k Key) signSession(secret int64, pid uint32, expires int64) []byte {
 
 // signToken signs the right of a tenant to come in during one transaction.
 func (k Key) signToken(g gate, expires int64) []byte {
-	b := make([]byte, 0, 26)
+	return k.sign(appendToken(make([]byte, 0, tokenSize), g, expires))
+}
+
+// tokenSize is how many bytes of a token are signed.
+const tokenSize = 26
+
+// appendToken appends what a token's signature is about.
+func appendToken(b []byte, g gate, expires int64) []byte {
 	b = append(b, purposeToken)
 	b = binary.BigEndian.AppendUint64(b, uint64(g.number)) //nolint:gosec // G115: as above
 	b = binary.BigEndian.AppendUint64(b, uint64(g.epoch))  //nolint:gosec // G115: as above
 	b = append(b, boolByte(g.readonly))
-	b = binary.BigEndian.AppendUint64(b, uint64(expires)) //nolint:gosec // G115: as above
-	return k.sign(b)
+	return binary.BigEndian.AppendUint64(b, uint64(expires)) //nolint:gosec // G115: as above
 }
 
 func (k Key) sign(body []byte) []byte {

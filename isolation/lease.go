@@ -48,6 +48,9 @@ func (db *DB) lease(ctx context.Context) (*lease, error) {
 			return nil, fmt.Errorf("isolation: cleaning a connection: %w", err)
 		}
 	}
+	if l.conn.needs(l.gate) && l.conn.canLead(l.gate) && !l.conn.recall(&l.gate) {
+		l.gate.path = pathOf(p.server, t)
+	}
 	return l, nil
 }
 

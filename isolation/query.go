@@ -35,7 +35,7 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 		if err != nil {
 			return err
 		}
-		out = newRows(x, l.finish)
+		out = newRows(x, l)
 		return nil
 	})
 	if err != nil {
@@ -58,18 +58,18 @@ func (db *DB) queryReadOnly(ctx context.Context, l *lease, q query) (pgx.Rows, e
 		_, _ = l.conn.control(ctx, "ROLLBACK") // a connection that fails here is not given back
 		return nil, err
 	}
-	return newRows(x, func(err error) error {
+	return newRows(x, finishFunc(func(err error) error {
 		if _, endErr := l.conn.control(ctx, "COMMIT"); err == nil {
 			err = endErr
 		}
 		return l.finish(err)
-	}), nil
+	})), nil
 }
 
 // QueryRow is [DB.Query] for at most one row; its errors come out of Scan.
 func (db *DB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	rows, _ := db.Query(ctx, sql, args...) // the rows carry the error
-	return row{rows}
+	return rowOf(rows)
 }
 
 // Exec is [DB.Query] for a statement whose rows nobody wants. Unlike pgx's it

@@ -14,14 +14,28 @@ import (
 type rows struct {
 	pgx.Rows
 
-	x    *exchange
-	done func(error) error // gives the connection back; nil once it is
+	x    exchange
+	done finisher // nil once it has finished
 	err  error
 
 	fields []pgconn.FieldDescription // once the connection is given back
+	first  row                       // here, so that asking for it allocates nothing
 }
 
-func newRows(x *exchange, done func(error) error) *rows {
+// finisher gives the connection of results back, and names their error.
+type finisher interface{ finish(err error) error }
+
+// finishFunc is a finisher with more to do.
+type finishFunc func(error) error
+
+func (f finishFunc) finish(err error) error { return f(err) }
+
+// staying leaves the connection where it is.
+type staying struct{}
+
+func (staying) finish(err error) error { return err }
+
+func newRows(x exchange, done finisher) *rows {
 	return &rows{Rows: pgx.RowsFromResultReader(x.conn.types, x.results), x: x, done: done}
 }
 
@@ -33,8 +47,8 @@ func (r *rows) Close() {
 	r.Rows.Close()
 	r.fields = r.x.fields()
 	err := r.x.end(r.Rows.Err())
-	r.err = r.done(err)
-	r.done, r.x = nil, nil
+	r.err = r.done.finish(err)
+	r.done, r.x = nil, exchange{}
 }
 
 func (r *rows) settle() { r.Close() }
@@ -42,7 +56,7 @@ func (r *rows) settle() { r.Close() }
 func (r *rows) sever(err error) {
 	if r.done != nil {
 		r.err = err
-		r.done, r.x, r.Rows = nil, nil, failedRows{err}
+		r.done, r.x, r.Rows = nil, exchange{}, failedRows{err}
 	}
 }
 
@@ -129,8 +143,16 @@ func (failedRows) TypeMap() *pgtype.Map                         { return pgtype.
 // row is the first of a statement's results.
 type row struct{ rows pgx.Rows }
 
+func rowOf(all pgx.Rows) *row {
+	if r, ok := all.(*rows); ok {
+		r.first.rows = r
+		return &r.first
+	}
+	return &row{all}
+}
+
 // Scan implements [pgx.Row]. It gives the connection back whatever happens.
-func (r row) Scan(dest ...any) error {
+func (r *row) Scan(dest ...any) error {
 	defer r.rows.Close()
 	if !r.rows.Next() {
 		r.rows.Close()

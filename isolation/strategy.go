@@ -50,6 +50,15 @@ func (db *DB) locate(ctx context.Context, t tenant.Tenant) (place, error) {
 	return s.database(ctx, how.database(s, t))
 }
 
+// pathOf returns the search_path of a tenant of a known strategy.
+func pathOf(s *server, t tenant.Tenant) string {
+	how, err := strategyOf(t)
+	if err != nil {
+		return ""
+	}
+	return how.path(s, t)
+}
+
 // Target says which place [Options.Migrate] is to bring up to date.
 type Target struct {
 	// Server and Database name the place, and Schema the schema that comes

@@ -133,7 +133,7 @@ func (db *DB) querySystem(ctx context.Context, use system, q query) (pgx.Rows, e
 		if err != nil {
 			return err
 		}
-		out = newRows(x, l.finish)
+		out = newRows(x, l)
 		return nil
 	})
 	if err != nil {

@@ -137,7 +137,7 @@ func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 	if err != nil {
 		return failedRows{err}, err
 	}
-	rows := newRows(x, func(err error) error { return err })
+	rows := newRows(x, staying{})
 	t.body.open = rows
 	return rows, nil
 }
@@ -145,7 +145,7 @@ func (t *tx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, erro
 // QueryRow implements [pgx.Tx].
 func (t *tx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 	rows, _ := t.Query(ctx, sql, args...) // the rows carry the error
-	return row{rows}
+	return rowOf(rows)
 }
 
 // Exec implements [pgx.Tx].

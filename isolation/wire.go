@@ -15,55 +15,67 @@ type exchange struct {
 	conn     *conn
 	gate     gate
 	stmt     *stmt
-	pipeline *pgconn.Pipeline // nil when the statement went alone
+	pipeline *pgconn.Pipeline // nil when the statement went alone, or behind the gate's row
 	results  *pgconn.ResultReader
+	gated    bool
 }
 
 // start sends one statement, behind the gate g if the connection needs it, in
 // one flush. The gate has been passed when start returns without an error; the
 // statement's own errors are in its results.
-func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text bool) (*exchange, error) {
+func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text bool) (exchange, error) {
 	st := c.known(sql)
 	if st == nil {
 		learnt, err := c.learn(ctx, g, []string{sql})
 		if err != nil {
-			return nil, err
+			return exchange{}, err
 		}
 		st = learnt[sql]
 	}
 	if err := c.build(st, args); err != nil {
-		return nil, err
+		return exchange{}, err
 	}
 	formats := st.formats
 	if text {
 		formats = st.texts
 	}
-	x := &exchange{conn: c, gate: g, stmt: st}
-	if !c.needs(g) {
+	x := exchange{conn: c, gate: g, stmt: st, gated: c.needs(g)}
+	switch {
+	case !x.gated:
 		x.results = c.send(ctx, st, sql, formats)
+		return x, nil
+	case c.canLead(g):
+		if err := ctx.Err(); err != nil {
+			return exchange{}, err
+		}
+		c.sendLead(g)
+		x.results = c.send(ctx, st, sql, formats)
+		if err := c.readLead(x.results, g); err != nil {
+			return exchange{}, err
+		}
 		return x, nil
 	}
 	p := c.pg.StartPipeline(ctx)
 	c.sendGate(p, g)
 	c.queue(p, st, sql, formats)
 	if err := p.Sync(); err != nil {
-		return nil, err
+		return exchange{}, err
 	}
 	if err := c.readGate(p, g); err != nil {
 		_ = p.Close() // the gate's error is the one that matters
-		return nil, err
+		return exchange{}, err
 	}
 	x.pipeline = p
 	results, err := p.GetResults()
 	if err != nil {
 		_ = p.Close() // as above
 		c.failed(st, err)
-		return nil, err
+		return exchange{}, err
 	}
 	var ok bool
 	if x.results, ok = results.(*pgconn.ResultReader); !ok {
 		_ = p.Close() // as above
-		return nil, fmt.Errorf("isolation: unexpected %T", results)
+		return exchange{}, fmt.Errorf("isolation: unexpected %T", results)
 	}
 	return x, nil
 }
@@ -108,12 +120,12 @@ func (x *exchange) end(err error) error {
 			err = closeErr
 		}
 		x.pipeline = nil
-		if err == nil {
-			x.conn.passed(x.gate)
-		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		x.conn.failed(x.stmt, err)
+	case x.gated:
+		x.conn.passed(x.gate)
 	}
 	return err
 }

@@ -6,7 +6,11 @@ import "slices"
 
 // link puts a connection among the idle, as the newest.
 func (p *Pool[C]) link(it *Item[C]) {
-	p.idle[it.key] = append(p.idle[it.key], it)
+	same := p.idle[it.key]
+	if n := len(p.spareIdle); same == nil && n > 0 {
+		same, p.spareIdle = p.spareIdle[n-1], p.spareIdle[:n-1]
+	}
+	p.idle[it.key] = append(same, it)
 	p.idles++
 	it.prev, it.next = p.newest, nil
 	if p.newest != nil {
@@ -23,6 +27,7 @@ func (p *Pool[C]) unlink(it *Item[C]) {
 	i := slices.Index(same, it)
 	if same = slices.Delete(same, i, i+1); len(same) == 0 {
 		delete(p.idle, it.key)
+		p.spareIdle = append(p.spareIdle, same)
 	} else {
 		p.idle[it.key] = same
 	}

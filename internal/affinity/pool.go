@@ -19,7 +19,9 @@ type Pool[C any] struct {
 	oldest *Item[C] // of the idle ones, longest idle first
 	newest *Item[C]
 	keys   map[int64]*share[C]
-	spare  []*share[C] // forgotten shares, to be used again
+
+	spare     []*share[C]  // forgotten shares, to be used again
+	spareIdle [][]*Item[C] // the same of idle
 
 	closed  bool
 	closing int        // taken out of the pool, and not closed yet

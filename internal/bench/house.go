@@ -128,13 +128,6 @@ func (h *house) open(ctx context.Context, s isolation.Server, opts *isolation.Op
 // at returns the URL of a role to the database behind the wall.
 func (h *house) at(base *url.URL, role string) string { return in(base, role, h.name) }
 
-// pooled is at through PgBouncer.
-func (h *house) pooled(role, database string) string {
-	u := *h.tcp
-	u.Host = h.bouncer
-	return in(&u, role, database)
-}
-
 func in(base *url.URL, role, database string) string {
 	u := *base
 	u.User, u.Path = url.User(role), "/"+database

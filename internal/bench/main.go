@@ -21,11 +21,13 @@ import (
 	"os/signal"
 	"runtime/pprof"
 	"syscall"
+	"time"
 )
 
 // settings are the flags.
 type settings struct {
 	rounds, burst, tenants int
+	rtt                    time.Duration
 	only, json, profile    string
 }
 
@@ -44,6 +46,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&s.rounds, "rounds", 250, "`number` of rounds; 0 leaves the statements out")
 	flags.IntVar(&s.burst, "burst", 25, "`number` of statements in a burst")
+	flags.DurationVar(&s.rtt, "rtt", 800*time.Microsecond, "`distance` to the servers over the slow line; 0 leaves it out")
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
 	flags.StringVar(&s.json, "json", "", "write all figures to a `file` as JSON")
@@ -78,7 +81,7 @@ func (s *settings) measureStatements(ctx context.Context, r *report) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close(ctx)) }()
-	benches, err := h.benches(ctx, s.only)
+	benches, err := h.benches(ctx, s.only, s.rtt)
 	if err != nil {
 		return err
 	}

@@ -14,17 +14,20 @@ import (
 // the first is what the others are compared with.
 type bench struct {
 	transport, statement string
+	slow                 bool // so that shorter bursts will do
 	ways                 []*way
 }
 
 // way is one way to run a statement.
 type way struct {
 	name string
+	over string // another way that it is compared with besides, "" for none
 	run  func(i int) error
 
 	count  int
 	times  []time.Duration // per statement, by round
 	ratios []float64       // to the first way, by round
+	beside []float64       // to the other way, by round
 }
 
 // Cell is what one way to run a statement costs.
@@ -37,6 +40,9 @@ type Cell struct {
 	Ratio float64 `json:"ratio"`
 	Low   float64 `json:"low"`
 	High  float64 `json:"high"`
+	// Beside is the median of the ratios to Over, another way, if there is one.
+	Over   string  `json:"over,omitempty"`
+	Beside float64 `json:"beside,omitempty"`
 	// Micros is the median time of one statement in microseconds.
 	Micros float64 `json:"micros"`
 	// Allocs and Bytes are what one statement allocates in the client beyond
@@ -78,6 +84,10 @@ func measure(ctx context.Context, benches []*bench, rounds, burst int) ([]Cell, 
 				Micros: quantile(micros(w.times), 0.5),
 				Allocs: a.objects - base.objects, Bytes: a.bytes - base.bytes,
 			})
+			if len(w.beside) > 0 {
+				last := &cells[len(cells)-1]
+				last.Over, last.Beside = w.over, quantile(w.beside, 0.5)
+			}
 		}
 	}
 	return cells, nil
@@ -85,6 +95,9 @@ func measure(ctx context.Context, benches []*bench, rounds, burst int) ([]Cell, 
 
 // round runs one burst of every way in random order.
 func (b *bench) round(burst int) error {
+	if b.slow {
+		burst = max(1, burst/5)
+	}
 	for _, i := range rand.Perm(len(b.ways)) { //nolint:gosec // G404: an order, not a secret
 		w := b.ways[i]
 		if _, err := w.burst(warm); err != nil {
@@ -96,11 +109,20 @@ func (b *bench) round(burst int) error {
 		}
 		w.times = append(w.times, took/time.Duration(burst))
 	}
-	base := b.ways[0].times[len(b.ways[0].times)-1]
 	for _, w := range b.ways {
-		w.ratios = append(w.ratios, float64(w.times[len(w.times)-1])/float64(base))
+		w.ratios = append(w.ratios, w.ratio(b.ways[0]))
+		for _, other := range b.ways {
+			if other.name == w.over {
+				w.beside = append(w.beside, w.ratio(other))
+			}
+		}
 	}
 	return nil
+}
+
+// ratio is that of the last burst to another way's.
+func (w *way) ratio(to *way) float64 {
+	return float64(w.times[len(w.times)-1]) / float64(to.times[len(to.times)-1])
 }
 
 func (w *way) burst(n int) (time.Duration, error) {

@@ -64,7 +64,11 @@ func (r *report) transport(text *strings.Builder, transport string) {
 				continue
 			}
 			found = true
-			fmt.Fprintf(&line, " %.2f (%.2f–%.2f) %.0f µs %+.0f |", c.Ratio, c.Low, c.High, c.Micros, c.Allocs)
+			fmt.Fprintf(&line, " %.2f (%.2f–%.2f) %.0f µs %+.0f", c.Ratio, c.Low, c.High, c.Micros, c.Allocs)
+			if c.Over != "" {
+				fmt.Fprintf(&line, "; %.2f of %s", c.Beside, c.Over)
+			}
+			line.WriteString(" |")
 		}
 		if found {
 			fmt.Fprintf(text, "| %s |%s\n", way, line.String())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,6 +18,8 @@ type maker struct {
 	*house
 
 	base    *url.URL
+	pooler  string // host:port of PgBouncer, "" where there is none
+	nth     int64  // of the lines
 	clients []named
 }
 
@@ -25,24 +28,26 @@ type named struct {
 	client
 
 	name string
+	over string // what it is compared with besides
 }
 
 // benches returns what there is to measure, over each transport.
-func (h *house) benches(ctx context.Context, only string) ([]*bench, error) {
+func (h *house) benches(ctx context.Context, only string, rtt time.Duration) ([]*bench, error) {
+	lines, err := h.lines(ctx, rtt)
+	if err != nil {
+		return nil, err
+	}
 	var out []*bench
-	for _, over := range []struct {
-		name string
-		url  *url.URL
-	}{{"unix", h.socket}, {"tcp", h.tcp}} {
-		m := &maker{house: h, base: over.url}
+	for nth, over := range lines {
+		m := &maker{house: h, base: over.url, pooler: over.pooler, nth: int64(nth)}
 		if err := m.make(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", over.name, err)
 		}
 		for _, statement := range []string{"point", "list", "insert"} {
-			b := &bench{transport: over.name, statement: statement}
+			b := &bench{transport: over.name, statement: statement, slow: over.slow}
 			for _, c := range m.clients {
 				run := map[string]func(int) error{"point": c.point, "list": c.list, "insert": c.insert}
-				b.ways = append(b.ways, &way{name: c.name, run: run[statement]})
+				b.ways = append(b.ways, &way{name: c.name, over: c.over, run: run[statement]})
 			}
 			if b.keep(only) {
 				out = append(out, b)
@@ -50,6 +55,33 @@ func (h *house) benches(ctx context.Context, only string) ([]*bench, error) {
 		}
 	}
 	return out, nil
+}
+
+// line is one way to the servers.
+type line struct {
+	name   string
+	url    *url.URL
+	pooler string
+	slow   bool
+}
+
+// lines are the ways to the servers. PgBouncer listens on no socket here.
+func (h *house) lines(ctx context.Context, rtt time.Duration) ([]line, error) {
+	all := []line{{name: "unix", url: h.socket}, {name: "tcp", url: h.tcp, pooler: h.bouncer}}
+	if rtt <= 0 {
+		return all, nil
+	}
+	server, err := openFar(ctx, h.tcp.Host, rtt)
+	if err != nil {
+		return nil, err
+	}
+	h.closers = append(h.closers, server.close)
+	pooler, err := openFar(ctx, h.bouncer, rtt)
+	if err != nil {
+		return nil, err
+	}
+	h.closers = append(h.closers, pooler.close)
+	return append(all, line{"tcp at " + rtt.String(), server.url(h.tcp), pooler.listener.Addr().String(), true}), nil
 }
 
 // make makes the clients in the order of the table's lines.
@@ -75,13 +107,17 @@ func (m *maker) make(ctx context.Context) error {
 			return m.addPlain(ctx, "pgx, described only", plain, pgx.QueryExecModeCacheDescribe, false)
 		},
 	}
-	if m.base == m.tcp {
+	if m.pooler != "" {
 		// PgBouncer of Debian 12 knows nothing of prepared statements.
 		steps = append(steps,
 			func() error {
-				return m.addPlain(ctx, "pgx, PgBouncer", m.pooled(plainRole, m.name+"_plain"), pgx.QueryExecModeCacheDescribe, false)
+				return m.addPlain(ctx, "pgx, PgBouncer", m.through(plainRole, m.name+"_plain"), pgx.QueryExecModeCacheDescribe, false)
 			},
-			func() error { return m.addPooled(ctx, "per transaction, PgBouncer", m.pooled(pooledRole, m.name), 0) })
+			func() error {
+				err := m.addPooled(ctx, "per transaction, PgBouncer", m.through(pooledRole, m.name), 0)
+				m.clients[len(m.clients)-1].over = "pgx, PgBouncer"
+				return err
+			})
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -91,15 +127,21 @@ func (m *maker) make(ctx context.Context) error {
 	return nil
 }
 
-func (m *maker) add(name string, c client) { m.clients = append(m.clients, named{c, name}) }
+func (m *maker) add(name string, c client) {
+	m.clients = append(m.clients, named{client: c, name: name})
+}
 
 // nextBase is where the ids of the next client's rows begin.
 func (m *maker) nextBase() int64 {
 	base := int64(len(m.clients)+1) * idRange
-	if m.base == m.tcp {
-		base += 100 * idRange
-	}
-	return base
+	return base + m.nth*100*idRange
+}
+
+// through is the URL of a role to a database through PgBouncer.
+func (m *maker) through(role, database string) string {
+	u := *m.tcp
+	u.Host = m.pooler
+	return in(&u, role, database)
 }
 
 func (m *maker) addPlain(ctx context.Context, name, to string, mode pgx.QueryExecMode, byTheBook bool) error {

@@ -24,10 +24,11 @@ func gates() []gate {
 	}
 	return []gate{
 		refusal("gate: any secret binds", "bind", "partywall_app", "wrong session secret"),
-		refusal("gate: any epoch binds", "bind", "partywall_app", "tenant is fenced"),
+		{"gate: any secret binds again", "rebind", "partywall_app", "secret'::pg_catalog.regclass) OPERATOR(pg_catalog.=) k", "secret'::pg_catalog.regclass) IS NOT NULL"},
+		{"gate: any epoch binds", "bind", "partywall_app", "f.epoch OPERATOR(pg_catalog.=) e", "true"},
 		refusal("gate: anybody opens a session", "open_session", "partywall_app", "forged or expired session"),
 		refusal("gate: any token enters", "enter", "partywall_pooled", "forged or expired token"),
-		refusal("gate: any epoch enters", "enter", "partywall_pooled", "tenant is fenced"),
+		{"gate: any epoch enters", "enter", "partywall_pooled", "f.epoch OPERATOR(pg_catalog.=) e", "true"},
 		{"gate: every signature is right", "verify", "", "RETURN ok;", "RETURN true;"},
 		{"gate: rows are somebody else's by default", "tenant", "", "currval('partywall.mark'::pg_catalog.regclass)", "int8(1)"},
 	}

@@ -4,7 +4,7 @@
          p.prorettype IN ('trigger'::regtype, 'event_trigger'::regtype) AS fires,
          EXISTS (SELECT FROM held m WHERE has_function_privilege(m.oid, p.oid, 'EXECUTE')) AS callable
     FROM pg_proc p JOIN hosts n ON n.oid = p.pronamespace JOIN pg_roles o ON o.oid = p.proowner JOIN pg_language l ON l.oid = p.prolang
-   WHERE (n.nspname <> 'partywall' OR p.proname NOT IN ('verify', 'open_session', 'lock_key', 'bind', 'enter', 'tenant', 'tenant_uuid', 'protect', 'grant_sequences', 'share', 'admit', 'evict'))
+   WHERE (n.nspname <> 'partywall' OR p.proname NOT IN ('verify', 'open_session', 'lock_key', 'bind', 'rebind', 'enter', 'fence_stands', 'turned', 'tenant', 'tenant_uuid', 'protect', 'grant_sequences', 'share', 'admit', 'evict'))
      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
 )
 SELECT 'breach', 'definer-bypasses', oid::regprocedure::text,

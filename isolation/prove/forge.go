@@ -18,6 +18,8 @@ func (p prober) forge(ctx context.Context, tx pgx.Tx) error {
 		fmt.Sprintf(`SELECT partywall.bind(NULL, %d, %d, false, -1)`, n, e),
 		`SELECT partywall.open_session(1, 0, 9999999999, '\x00')`, // whose secret is shown in the next
 		fmt.Sprintf(`SELECT partywall.bind(0, %d, %d, false, -1)`, n, e),
+		fmt.Sprintf(`SELECT partywall.rebind(NULL, %d, %d, NULL, NULL)`, n, e),
+		fmt.Sprintf(`SELECT partywall.rebind(0, %d, %d, 1, 'public')`, n, e),
 		fmt.Sprintf(`SELECT partywall.enter(NULL, %d, %d, false, -1, NULL, NULL)`, n, e),
 		fmt.Sprintf(`SELECT partywall.enter(1, %d, %d, false, -1, 9999999999, '\x00')`, n, e),
 	} {

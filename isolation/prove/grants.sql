@@ -28,7 +28,7 @@ SELECT 'breach', 'wall-right', c.oid::regclass::text, format('role %I may %s %s,
   FROM me, grantees g, ask, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'partywall',
        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'USAGE']) AS r (name)
  WHERE ask.wall <> '' AND ask.only_schema = ''
-   AND (c.relkind = 'S' AND c.relname IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo') AND r.name IN ('SELECT', 'UPDATE', 'USAGE')
+   AND (c.relkind = 'S' AND c.relname IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo', 'turn') AND r.name IN ('SELECT', 'UPDATE', 'USAGE')
         AND NOT (r.name = 'USAGE' AND c.relname IN ('mark', 'mark_at'))
      OR c.relkind = 'r' AND c.relname IN ('key', 'fence', 'shared_table') AND r.name <> 'USAGE' AND NOT (r.name = 'SELECT' AND c.relname = 'shared_table'))
    AND EXISTS (SELECT FROM held m WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system') AND m.rolname !~ '^pg_'
@@ -38,13 +38,13 @@ UNION ALL
 SELECT 'breach', 'wall-function', p.oid::regprocedure::text, format('role %I may call %s, which is the owner''s', me.rolname, p.oid::regprocedure),
        format('REVOKE EXECUTE ON FUNCTION %s FROM %s', p.oid::regprocedure, g.list)
   FROM me, grantees g, ask, pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'partywall'
- WHERE ask.wall <> '' AND ask.only_schema = '' AND p.proname IN ('verify', 'lock_key', 'protect', 'grant_sequences', 'share', 'admit', 'evict')
+ WHERE ask.wall <> '' AND ask.only_schema = '' AND p.proname IN ('verify', 'lock_key', 'fence_stands', 'turned', 'protect', 'grant_sequences', 'share', 'admit', 'evict')
    AND EXISTS (SELECT FROM held m WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system') AND has_function_privilege(m.oid, p.oid, 'EXECUTE'))
 UNION ALL
 SELECT 'warning', 'sequence-update', c.oid::regclass::text, format('role %I may set sequence %s back, for all tenants', me.rolname, c.oid::regclass),
        format('REVOKE UPDATE ON SEQUENCE %s FROM %s', c.oid::regclass, g.list)
   FROM me, grantees g, pg_class c JOIN hosts n ON n.oid = c.relnamespace
- WHERE c.relkind = 'S' AND (n.nspname <> 'partywall' OR c.relname NOT IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo')) AND EXISTS (SELECT FROM held m WHERE m.rolname !~ '^pg_' AND m.rolname NOT IN ('partywall_owner', 'partywall_system')
+ WHERE c.relkind = 'S' AND (n.nspname <> 'partywall' OR c.relname NOT IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo', 'turn')) AND EXISTS (SELECT FROM held m WHERE m.rolname !~ '^pg_' AND m.rolname NOT IN ('partywall_owner', 'partywall_system')
    AND m.oid <> c.relowner AND has_sequence_privilege(m.oid, CASE WHEN c.relkind = 'S' THEN c.oid END, 'UPDATE'))
 UNION ALL
 SELECT 'breach', 'large-object', l.oid::text, format('large object %s knows no tenants and can be reached by role %I', l.oid, me.rolname),

@@ -76,16 +76,36 @@ END $fn$;
 CREATE FUNCTION partywall.lock_key(t bigint) RETURNS bigint
 LANGUAGE sql IMMUTABLE AS $fn$ SELECT t OPERATOR(pg_catalog.#) 5786932019442810880 $fn$;
 
+-- The turn rises with every change of a fence, as the last thing before the
+-- change is committed, and so while whoever admits a tenant holds its lock. It
+-- is read past all snapshots. A session that holds a tenant's lease, and finds
+-- the turn at which it last read the tenant's fence, need not read it again:
+-- nobody's has changed.
+CREATE SEQUENCE partywall.turn;
+
+CREATE FUNCTION partywall.turned() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $fn$
+BEGIN
+  PERFORM nextval('partywall.turn');
+  RETURN NULL;
+END $fn$;
+
+CREATE CONSTRAINT TRIGGER turned AFTER INSERT OR UPDATE OR DELETE ON partywall.fence
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION partywall.turned();
+CREATE TRIGGER emptied BEFORE TRUNCATE ON partywall.fence EXECUTE FUNCTION partywall.turned();
+ALTER TABLE partywall.fence ENABLE ALWAYS TRIGGER turned, ENABLE ALWAYS TRIGGER emptied;
+
 -- bind makes the session tenant t's until the next bind, and takes the lease
 -- that whoever fences the tenant has to wait for. ms is the statement timeout
--- in milliseconds, or -1 to leave it as it is. (Conditions instead of
--- PERFORM: an expression costs a tenth of a query here.) What lets in asks for
--- IS TRUE and never for the opposite: a NULL is no proof.
+-- in milliseconds, or -1 to leave it as it is. What lets in asks for IS TRUE
+-- and never for the opposite: a NULL is no proof, and does not keep AND from
+-- going on. (Few conditions and one query, because each costs a tenth of the
+-- statement behind it.)
 CREATE FUNCTION partywall.bind(k bigint, t bigint, e bigint, readonly boolean, ms integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $fn$
 DECLARE
-  f  partywall.fence;
-  ok pg_catalog.bool;
+  marked pg_catalog.int8;
+  stands pg_catalog.text;
 BEGIN
   IF (pg_catalog.currval('partywall.secret'::pg_catalog.regclass) OPERATOR(pg_catalog.=) k) IS NOT TRUE THEN
     RAISE EXCEPTION 'partywall: wrong session secret' USING ERRCODE = 'PW003';
@@ -94,37 +114,73 @@ BEGIN
   -- and has forgotten all sequences: lastval() and currval() would tell what the
   -- last one drew. It keeps its secret; without one it would be of no use.
   DISCARD SEQUENCES;
-  IF pg_catalog.setval('partywall.secret'::pg_catalog.regclass, k) IS NULL
-     OR pg_catalog.setval('partywall.mark'::pg_catalog.regclass, 0) IS NULL
-     OR pg_catalog.pg_advisory_unlock_all() IS NULL
-     OR t OPERATOR(pg_catalog.=) 0
-     OR pg_catalog.pg_advisory_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NULL THEN
-    RETURN 0;
+  IF (pg_catalog.setval('partywall.secret'::pg_catalog.regclass, k) IS NOT NULL
+     AND pg_catalog.setval('partywall.mark'::pg_catalog.regclass, 0) IS NOT NULL
+     AND pg_catalog.pg_advisory_unlock_all() IS NOT NULL
+     AND (t OPERATOR(pg_catalog.>) 0) IS TRUE
+     AND pg_catalog.pg_advisory_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NOT NULL
+     AND pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed') IS NOT TRUE THEN
+    IF (t OPERATOR(pg_catalog.>) 0) IS NOT TRUE THEN
+      RETURN 0;
+    END IF;
+    -- Under Read Committed the query below sees what was committed before the
+    -- lock was granted. Above it the snapshot is older than the wait, and only
+    -- a row lock shows a fence raised in between.
+    PERFORM FROM partywall.fence f WHERE f.tenant_id OPERATOR(pg_catalog.=) t FOR SHARE;
   END IF;
-  -- Under Read Committed this statement sees what was committed before the lock
-  -- was granted. Above it the snapshot is older than the wait, and only a row
-  -- lock shows a fence raised in between.
-  IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' THEN
-    SELECT * INTO f FROM partywall.fence x WHERE x.tenant_id OPERATOR(pg_catalog.=) t;
-  ELSE
-    SELECT * INTO f FROM partywall.fence x WHERE x.tenant_id OPERATOR(pg_catalog.=) t FOR SHARE;
-  END IF;
-  ok := f.epoch OPERATOR(pg_catalog.=) e AND (f.state OPERATOR(pg_catalog.=) 'a' OR f.state OPERATOR(pg_catalog.=) 'r' AND readonly);
-  IF ok IS NOT TRUE THEN
+  SELECT CASE WHEN (pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) f.path
+           OR pg_catalog.set_config('search_path', f.path, false) IS NOT NULL)
+         AND (ms OPERATOR(pg_catalog.<) 0
+           OR pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, false) IS NOT NULL)
+         -- Where the fence has no UUID, 0 is nobody's.
+         AND pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, COALESCE(f.hi, 0)) IS NOT NULL
+         AND (f.lo IS NULL OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NOT NULL)
+         THEN pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t) END
+    INTO marked FROM partywall.fence f
+   WHERE f.tenant_id OPERATOR(pg_catalog.=) t
+     AND f.epoch OPERATOR(pg_catalog.=) e AND (f.state OPERATOR(pg_catalog.=) 'a' OR f.state OPERATOR(pg_catalog.=) 'r' AND readonly);
+  IF marked IS NULL THEN
+    stands := partywall.fence_stands(t);
     PERFORM pg_catalog.pg_advisory_unlock_all();
-    RAISE EXCEPTION 'partywall: tenant is fenced' USING ERRCODE = 'PW001',
-      DETAIL = pg_catalog.format('%s %s', COALESCE(f.epoch, -1), COALESCE(f.state, '-'));
+    RAISE EXCEPTION 'partywall: tenant is fenced' USING ERRCODE = 'PW001', DETAIL = stands;
   END IF;
-  IF pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.<>) f.path
-     AND pg_catalog.set_config('search_path', f.path, false) IS NULL
-     OR ms OPERATOR(pg_catalog.>=) 0
-     AND pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, false) IS NULL
-     -- Where the fence has no UUID, 0 is nobody's.
-     OR pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, COALESCE(f.hi, 0)) IS NULL
-     OR f.lo IS NOT NULL AND pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL THEN
-    RETURN 0;
+  RETURN marked;
+END $fn$;
+
+-- fence_stands says how a tenant's fence does, to whoever is refused.
+CREATE FUNCTION partywall.fence_stands(t bigint) RETURNS text
+LANGUAGE sql STABLE AS $fn$
+  SELECT COALESCE((SELECT pg_catalog.format('%s %s', f.epoch, f.state)
+    FROM partywall.fence f WHERE f.tenant_id OPERATOR(pg_catalog.=) t), '-1 -')
+$fn$;
+
+-- rebind is bind for a tenant whose fence this session has read at the turn
+-- seen, which let it write, had the search_path p and no UUID. It returns the
+-- turn to show the next time, or 0 for one whose fence has to be read each time.
+CREATE FUNCTION partywall.rebind(k bigint, t bigint, e bigint, seen bigint, p text) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER AS $fn$
+BEGIN
+  IF (pg_catalog.currval('partywall.secret'::pg_catalog.regclass) OPERATOR(pg_catalog.=) k
+     AND seen OPERATOR(pg_catalog.>) 0) IS TRUE THEN
+    DISCARD SEQUENCES; -- as in bind
+    IF pg_catalog.setval('partywall.secret'::pg_catalog.regclass, k) IS NOT NULL
+       AND pg_catalog.setval('partywall.mark'::pg_catalog.regclass, 0) IS NOT NULL
+       AND pg_catalog.pg_advisory_unlock_all() IS NOT NULL
+       AND pg_catalog.pg_advisory_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NOT NULL
+       AND (pg_catalog.pg_sequence_last_value('partywall.turn'::pg_catalog.regclass) OPERATOR(pg_catalog.=) seen) IS TRUE
+       AND (pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) p
+         OR pg_catalog.set_config('search_path', p, false) IS NOT NULL)
+       AND pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, 0) IS NOT NULL
+       AND pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t) IS NOT NULL THEN
+      RETURN seen;
+    END IF;
   END IF;
-  RETURN pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t);
+  IF partywall.bind(k, t, e, false, -1) OPERATOR(pg_catalog.=) t
+     AND pg_catalog.currval('partywall.mark_hi'::pg_catalog.regclass) OPERATOR(pg_catalog.=) 0
+     AND pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) p THEN
+    RETURN COALESCE(pg_catalog.pg_sequence_last_value('partywall.turn'::pg_catalog.regclass), 0);
+  END IF;
+  RETURN 0;
 END $fn$;
 
 -- enter makes the transaction tenant t's: the mark names the transaction by its
@@ -132,8 +188,7 @@ END $fn$;
 CREATE FUNCTION partywall.enter(kid integer, t bigint, e bigint, readonly boolean, ms integer, expires bigint, mac bytea) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER AS $fn$
 DECLARE
-  f  partywall.fence;
-  ok pg_catalog.bool;
+  marked pg_catalog.int8;
 BEGIN
   IF (partywall.verify(kid,
        '\x74'::pg_catalog.bytea OPERATOR(pg_catalog.||) pg_catalog.int8send(t)
@@ -144,29 +199,26 @@ BEGIN
     RAISE EXCEPTION 'partywall: forged or expired token' USING ERRCODE = 'PW003';
   END IF;
   DISCARD SEQUENCES; -- as in bind; there is no secret to keep
-  IF pg_catalog.pg_advisory_xact_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NULL THEN
-    RETURN 0;
+  IF (pg_catalog.pg_advisory_xact_lock_shared(t OPERATOR(pg_catalog.#) 5786932019442810880) IS NOT NULL
+     AND pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed') IS NOT TRUE THEN
+    PERFORM FROM partywall.fence f WHERE f.tenant_id OPERATOR(pg_catalog.=) t FOR SHARE; -- as in bind
   END IF;
-  IF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.=) 'read committed' THEN
-    SELECT * INTO f FROM partywall.fence x WHERE x.tenant_id OPERATOR(pg_catalog.=) t;
-  ELSE
-    SELECT * INTO f FROM partywall.fence x WHERE x.tenant_id OPERATOR(pg_catalog.=) t FOR SHARE;
+  SELECT CASE WHEN (pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) f.path
+           OR pg_catalog.set_config('search_path', f.path, true) IS NOT NULL)
+         AND (ms OPERATOR(pg_catalog.<) 0
+           OR pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, true) IS NOT NULL)
+         AND pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, COALESCE(f.hi, 0)) IS NOT NULL
+         AND (f.lo IS NULL OR pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NOT NULL)
+         AND pg_catalog.setval('partywall.mark_at'::pg_catalog.regclass,
+               (pg_catalog.date_part('epoch', pg_catalog.now()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8) IS NOT NULL
+         THEN pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t) END
+    INTO marked FROM partywall.fence f
+   WHERE f.tenant_id OPERATOR(pg_catalog.=) t
+     AND f.epoch OPERATOR(pg_catalog.=) e AND (f.state OPERATOR(pg_catalog.=) 'a' OR f.state OPERATOR(pg_catalog.=) 'r' AND readonly);
+  IF marked IS NULL THEN
+    RAISE EXCEPTION 'partywall: tenant is fenced' USING ERRCODE = 'PW001', DETAIL = partywall.fence_stands(t);
   END IF;
-  ok := f.epoch OPERATOR(pg_catalog.=) e AND (f.state OPERATOR(pg_catalog.=) 'a' OR f.state OPERATOR(pg_catalog.=) 'r' AND readonly);
-  IF ok IS NOT TRUE THEN
-    RAISE EXCEPTION 'partywall: tenant is fenced' USING ERRCODE = 'PW001',
-      DETAIL = pg_catalog.format('%s %s', COALESCE(f.epoch, -1), COALESCE(f.state, '-'));
-  END IF;
-  IF pg_catalog.set_config('search_path', f.path, true) IS NULL
-     OR ms OPERATOR(pg_catalog.>=) 0
-     AND pg_catalog.set_config('statement_timeout', ms::pg_catalog.text, true) IS NULL
-     OR pg_catalog.setval('partywall.mark_hi'::pg_catalog.regclass, COALESCE(f.hi, 0)) IS NULL
-     OR f.lo IS NOT NULL AND pg_catalog.setval('partywall.mark_lo'::pg_catalog.regclass, f.lo) IS NULL
-     OR pg_catalog.setval('partywall.mark_at'::pg_catalog.regclass,
-          (pg_catalog.date_part('epoch', pg_catalog.now()) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8) IS NULL THEN
-    RETURN 0;
-  END IF;
-  RETURN pg_catalog.setval('partywall.mark'::pg_catalog.regclass, t);
+  RETURN marked;
 END $fn$;
 
 -- tenant is the default of tenant_id. It is VOLATILE, as currval() is, so that
@@ -185,7 +237,7 @@ BEGIN
 END $fn$;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA partywall FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION partywall.open_session, partywall.bind TO partywall_app;
+GRANT EXECUTE ON FUNCTION partywall.open_session, partywall.bind, partywall.rebind TO partywall_app;
 GRANT EXECUTE ON FUNCTION partywall.enter TO partywall_pooled;
 GRANT EXECUTE ON FUNCTION partywall.tenant, partywall.tenant_uuid TO partywall_app, partywall_pooled, partywall_system;
 

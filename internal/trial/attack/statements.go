@@ -35,6 +35,8 @@ func claims() []string {
 		`SELECT partywall.bind(0, {victim}, 1, false, -1)`,
 		`SELECT partywall.bind(NULL, {victim}, 1, false, -1)`,
 		`SELECT partywall.bind(NULL, {victim}, 1, true, NULL)`,
+		`SELECT partywall.rebind(0, {victim}, 1, 1, 'public')`,
+		`SELECT partywall.rebind(NULL, {victim}, 1, NULL, NULL)`,
 		`SELECT partywall.bind(currval('partywall.secret'), {victim}, 1, false, -1)`,
 		`SELECT partywall.enter(NULL, {victim}, 1, false, -1, NULL, NULL)`,
 		`SELECT partywall.enter(1, {victim}, 1, false, -1, 4102444800, '\x00')`,
