@@ -53,11 +53,18 @@ type dialer struct {
 // dial makes a connection and, unless it is the system's, its secret.
 func (d *dialer) dial(ctx context.Context) (*conn, error) {
 	c, key, err := d.try(ctx)
-	if errors.Is(err, errUnknownKey) && d.keys.refused(key) {
-		c, _, err = d.try(ctx) // the keys have been rotated since we read them
+	for range maxRotations {
+		if !errors.Is(err, errUnknownKey) || !d.keys.refused(key) {
+			break
+		}
+		c, key, err = d.try(ctx) // the keys have been rotated since we read them
 	}
 	return c, err
 }
+
+// maxRotations is how often in a row the keys may have been rotated between
+// being read and being shown.
+const maxRotations = 3
 
 func (d *dialer) try(ctx context.Context) (*conn, Key, error) {
 	var key Key
