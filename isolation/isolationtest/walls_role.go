@@ -57,6 +57,10 @@ func databaseWalls() []wall {
 		granted("wall: tenants can be let in", `EXECUTE ON FUNCTION partywall.admit`),
 		granted("wall: sessions can be ended", `EXECUTE ON FUNCTION partywall.evict`),
 		granted("wall: tables can be opened", `EXECUTE ON FUNCTION partywall.share`),
+		{
+			name: "wall: a fence that changes tells nobody", do: `ALTER TABLE partywall.fence DISABLE TRIGGER turned`,
+			undo: `ALTER TABLE partywall.fence ENABLE ALWAYS TRIGGER turned`,
+		},
 		public("door: set_config", `pg_catalog.set_config(text, text, boolean)`),
 		public("door: advisory locks", `pg_catalog.pg_advisory_lock(bigint)`),
 		public("door: large objects", `pg_catalog.lo_get(oid)`),

@@ -68,6 +68,7 @@ func mistakes() []mistake {
 		{sql: `DO $d$ BEGIN EXECUTE 'GRANT EXECUTE ON FUNCTION ' || (SELECT oid::regprocedure FROM pg_proc WHERE proname = 'pg_logical_emit_message' LIMIT 1) || ' TO PUBLIC'; END $d$`, code: "function-message"},
 		{sql: `GRANT SELECT ON SEQUENCE partywall.secret TO {app}`, code: "wall-right"},
 		{sql: `GRANT EXECUTE ON FUNCTION partywall.evict(bigint) TO {app}`, code: "wall-function"},
+		{sql: `ALTER TABLE partywall.fence DISABLE TRIGGER turned`, code: "wall-trigger"},
 		{sql: `CREATE SEQUENCE q1; GRANT UPDATE ON SEQUENCE q1 TO {app}`, code: "sequence-update"},
 		{sql: `SELECT lo_create(4711); GRANT SELECT ON LARGE OBJECT 4711 TO {app}`, code: "large-object"},
 		{sql: `ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {app}`, code: "default-privileges", alone: true},

@@ -41,6 +41,13 @@ SELECT 'breach', 'wall-function', p.oid::regprocedure::text, format('role %I may
  WHERE ask.wall <> '' AND ask.only_schema = '' AND p.proname IN ('verify', 'lock_key', 'fence_stands', 'turned', 'protect', 'grant_sequences', 'share', 'admit', 'evict')
    AND EXISTS (SELECT FROM held m WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system') AND has_function_privilege(m.oid, p.oid, 'EXECUTE'))
 UNION ALL
+SELECT 'breach', 'wall-trigger', 'partywall.fence', format('trigger %I of partywall.fence does not fire: sessions that remember a fence do not see it change', w.name),
+       format('ALTER TABLE partywall.fence ENABLE ALWAYS TRIGGER %I', w.name)
+  FROM ask, (VALUES ('turned'), ('emptied')) AS w (name)
+ WHERE ask.wall <> '' AND ask.only_schema = '' AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+   LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = w.name
+   WHERE n.nspname = 'partywall' AND c.relname = 'fence' AND t.tgenabled IS DISTINCT FROM 'A')
+UNION ALL
 SELECT 'warning', 'sequence-update', c.oid::regclass::text, format('role %I may set sequence %s back, for all tenants', me.rolname, c.oid::regclass),
        format('REVOKE UPDATE ON SEQUENCE %s FROM %s', c.oid::regclass, g.list)
   FROM me, grantees g, pg_class c JOIN hosts n ON n.oid = c.relnamespace
