@@ -44,7 +44,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	var s settings
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.IntVar(&s.rounds, "rounds", 250, "`number` of rounds; 0 leaves the statements out")
+	flags.IntVar(&s.rounds, "rounds", 80, "`number` of rounds; 0 leaves the statements out")
 	flags.IntVar(&s.burst, "burst", 25, "`number` of statements in a burst")
 	flags.DurationVar(&s.rtt, "rtt", 800*time.Microsecond, "`distance` to the servers over the slow line; 0 leaves it out")
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")

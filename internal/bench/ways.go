@@ -43,11 +43,12 @@ func (h *house) benches(ctx context.Context, only string, rtt time.Duration) ([]
 		if err := m.make(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", over.name, err)
 		}
-		for _, statement := range []string{"point", "list", "insert"} {
+		for _, statement := range []string{"point", "list", "insert", "join", "transaction", "batch"} {
 			b := &bench{transport: over.name, statement: statement, slow: over.slow}
 			for _, c := range m.clients {
-				run := map[string]func(int) error{"point": c.point, "list": c.list, "insert": c.insert}
-				b.ways = append(b.ways, &way{name: c.name, over: c.over, run: run[statement]})
+				if run := c.running(statement); run != nil {
+					b.ways = append(b.ways, &way{name: c.name, over: c.over, run: run})
+				}
 			}
 			if b.keep(only) {
 				out = append(out, b)
@@ -55,6 +56,15 @@ func (h *house) benches(ctx context.Context, only string, rtt time.Duration) ([]
 		}
 	}
 	return out, nil
+}
+
+// running is how the client runs a statement, nil if it does not.
+func (c named) running(statement string) func(int) error {
+	runs := map[string]func(int) error{"point": c.point, "list": c.list, "insert": c.insert}
+	if l, ok := c.client.(larger); ok {
+		runs["join"], runs["transaction"], runs["batch"] = l.join, l.transaction, l.batch
+	}
+	return runs[statement]
 }
 
 // line is one way to the servers.
