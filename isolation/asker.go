@@ -17,7 +17,7 @@ type asker struct {
 
 	mu      sync.Mutex
 	wanted  map[*ask]bool
-	running bool
+	stop    func() // ends the asking; nil while nothing is wanted
 	working sync.WaitGroup
 }
 
@@ -45,9 +45,10 @@ func (a *asker) ask(ctx context.Context, number int64) (enough func()) {
 			return
 		}
 		a.wanted[one] = true
-		if !a.running {
-			a.running = true
-			a.working.Go(func() { a.run(context.WithoutCancel(ctx)) })
+		if a.stop == nil {
+			asking, stop := context.WithCancel(context.WithoutCancel(ctx)) // the next may want it longer
+			a.stop = stop
+			a.working.Go(func() { a.run(asking) })
 		}
 	})
 	return func() {
@@ -56,34 +57,39 @@ func (a *asker) ask(ctx context.Context, number int64) (enough func()) {
 		defer a.mu.Unlock()
 		one.over = true
 		delete(a.wanted, one)
+		if len(a.wanted) == 0 && a.stop != nil {
+			a.stop()
+			a.stop = nil
+		}
 	}
 }
 
-// run asks as long as there is anything to ask for.
+// run asks until ctx is done.
 func (a *asker) run(ctx context.Context) {
 	err := a.server.asMigrator(ctx, a.server.app.Database, func(conn *pgx.Conn) error {
 		key, err := a.key(ctx, conn)
-		for err == nil {
-			numbers := a.numbers()
-			if len(numbers) == 0 {
-				return nil
-			}
-			for _, number := range numbers {
+		if err != nil {
+			return err
+		}
+		again := time.NewTicker(askPause)
+		defer again.Stop()
+		for {
+			for _, number := range a.numbers() {
 				a.server.drop(number)
 				n := notice{number: number, expires: a.server.opts.Clock().Add(noticeLife).Unix()}
-				if _, err = conn.Exec(ctx, `SELECT pg_notify($1, $2)`, drainChannel, n.write(key)); err != nil {
-					break
+				if _, err := conn.Exec(ctx, `SELECT pg_notify($1, $2)`, drainChannel, n.write(key)); err != nil {
+					return err
 				}
 			}
-			time.Sleep(askPause)
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-again.C:
+			}
 		}
-		return err
 	})
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		a.server.opts.Logger.DebugContext(ctx, "isolation: asking nodes to let tenants go", "server", a.server.name, "error", err)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.running = false
 	}
 }
 
@@ -95,15 +101,12 @@ func (a *asker) key(ctx context.Context, conn *pgx.Conn) (Key, error) {
 	return newestKey(ctx, conn)
 }
 
-// numbers are the tenants that are asked for. If there are none, whoever asks
-// next begins anew.
-func (a *asker) numbers() []int64 {
+// numbers are the tenants that are asked for.
+func (a *asker) numbers() (out []int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var out []int64
 	for one := range a.wanted {
 		out = append(out, one.number)
 	}
-	a.running = len(out) > 0
 	return out
 }

@@ -41,9 +41,11 @@ type writers struct {
 	acked   atomic.Int64
 	unknown atomic.Int64 // ended between COMMIT and its answer, perhaps
 	refused atomic.Int64
+	busy    chan struct{} // closed once they are all at it
 }
 
 func (w *writers) start(ctx context.Context, nodes []*isolation.DB, each int) {
+	w.busy = make(chan struct{})
 	for _, db := range nodes {
 		for range each {
 			w.working.Go(func() {
@@ -51,7 +53,9 @@ func (w *writers) start(ctx context.Context, nodes []*isolation.DB, each int) {
 					_, err := db.Exec(ctx, `INSERT INTO orders (id, item) VALUES ($1, 'load')`, 1000+w.next.Add(1))
 					switch {
 					case err == nil:
-						w.acked.Add(1)
+						if w.acked.Add(1) == busyWrites {
+							close(w.busy)
+						}
 					case errors.Is(err, isolation.ErrFenced):
 						w.refused.Add(1)
 						return
@@ -63,6 +67,9 @@ func (w *writers) start(ctx context.Context, nodes []*isolation.DB, each int) {
 		}
 	}
 }
+
+// busyWrites is how many writes it takes for all to be at it.
+const busyWrites = 50
 
 // TestDrain shuts tenants out under writers on two nodes, in every strategy,
 // and lets them in again.
@@ -89,8 +96,10 @@ func (h *house) drainUnderLoad(t *testing.T, slug string, nodes []*isolation.DB)
 	ctx, stop := context.WithTimeout(h.as(t, slug), time.Minute)
 	defer stop()
 	w.start(ctx, nodes, 4)
-	for w.acked.Load() < 50 && ctx.Err() == nil {
-		time.Sleep(time.Millisecond) // until they are all at it
+	select {
+	case <-w.busy:
+	case <-ctx.Done():
+		t.Fatalf("%s: %d writes and no more", slug, w.acked.Load())
 	}
 	who := h.who[slug]
 	drained, err := h.Drain(t.Context(), who, nil)
@@ -327,8 +336,7 @@ func TestForgedNotices(t *testing.T) {
 	}
 	before := pid()
 	admin := h.data.Conn(t)
-	for !listening(t, admin) {
-		time.Sleep(time.Millisecond)
+	for !listening(t, admin) { // asking takes a while by itself
 	}
 	for _, payload := range []string{
 		"", "1", "x.y.z.a", fmt.Sprintf("1.%d.9999999999.", who.Number), fmt.Sprintf("1.%d.9999999999.%064x", who.Number, 0),

@@ -44,7 +44,7 @@ func (p *party) shows(a answer) (where string, is bool) {
 	return "", false
 }
 
-// is reports whether a text holds something that is the tenant's.
+// in reports whether a text holds something that is the tenant's.
 func (p *party) in(text string) bool {
 	for _, c := range p.canaries {
 		if c.in(text) {
