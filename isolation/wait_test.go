@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -97,4 +99,62 @@ func TestNewsOfManyTenantsTakesFewConnections(t *testing.T) {
 	if migrators.most > 8 { // four, the one that asks, and the time it takes to hang up
 		t.Errorf("%d connections at once", migrators.most)
 	}
+}
+
+// TestAskingThatHangsEndsWithTheFence lets the connection hang on which nodes are
+// asked for their leases: the tenant is fenced all the same, and who closes the
+// house does not wait for it.
+func TestAskingThatHangsEndsWithTheFence(t *testing.T) {
+	t.Parallel()
+	var hang atomic.Bool
+	asked, release := make(chan struct{}), make(chan struct{})
+	h := build(t, func(h *house) {
+		s := h.servers["eu-1"]
+		s.Migrator = newProxy(t, s.Migrator, func(*proxy) {
+			if hang.CompareAndSwap(true, false) {
+				close(asked)
+				<-release
+			}
+		}).url
+		h.servers["eu-1"] = s
+	})
+	acme := h.as(t, "acme")
+	tx, err := h.Begin(acme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(acme, `SELECT item FROM orders`); err != nil {
+		t.Fatal(err)
+	}
+	fenced := make(chan error, 1)
+	go func() {
+		_, err := h.Drain(t.Context(), h.who["acme"], &isolation.DrainOptions{Grace: 500 * time.Millisecond})
+		fenced <- err
+	}()
+	admin := h.data.Conn(t)
+	for waiting := false; !waiting; {
+		err := admin.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Who fences hears nothing until its time is over, so the next word is for who asks.
+	hang.Store(true)
+	<-asked
+	if err := <-fenced; err != nil {
+		t.Errorf("fencing: %v", err)
+	}
+	_ = tx.Rollback(acme) // its session was ended
+	closed := make(chan struct{})
+	go func() {
+		h.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(20 * time.Second):
+		t.Error("closing waits for a connection that hangs")
+	}
+	close(release)
 }
