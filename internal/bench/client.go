@@ -139,11 +139,7 @@ type std struct {
 }
 
 func (c *std) point(i int) error {
-	var r row
-	if err := c.db.QueryRowContext(c.ctx, wallPoint, pointID(i)).Scan(&r.id, &r.name, &r.price, &r.made); err != nil {
-		return fmt.Errorf("point: %w", err)
-	}
-	return nil
+	return one(c.db.QueryRowContext(c.ctx, wallPoint, pointID(i)))
 }
 
 func (c *std) list(i int) error {
@@ -172,8 +168,12 @@ type row struct {
 }
 
 func readOne(ctx context.Context, q queryer, sql string, args ...any) error {
+	return one(q.QueryRow(ctx, sql, args...))
+}
+
+func one(answer pgx.Row) error {
 	var r row
-	if err := q.QueryRow(ctx, sql, args...).Scan(&r.id, &r.name, &r.price, &r.made); err != nil {
+	if err := answer.Scan(&r.id, &r.name, &r.price, &r.made); err != nil {
 		return fmt.Errorf("point: %w", err)
 	}
 	return nil
@@ -203,8 +203,13 @@ func twenty(rows cursor) error {
 			return fmt.Errorf("list: %w", err)
 		}
 	}
-	if err := rows.Err(); err != nil || n != 20 {
-		return fmt.Errorf("list: %d rows, want 20: %w", n, err)
+	return allTwenty(n, rows.Err())
+}
+
+// allTwenty says whether a list was read whole.
+func allTwenty(n int, err error) error {
+	if err == nil && n != 20 {
+		return fmt.Errorf("list: %d rows, want 20", n)
 	}
-	return nil
+	return err
 }

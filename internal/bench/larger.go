@@ -105,9 +105,12 @@ func twentyPoints(ctx context.Context, db batcher, i int, sql string, first ...a
 			err = fmt.Errorf("batch: %w", closed)
 		}
 	}()
+	return twentyAnswers(results)
+}
+
+func twentyAnswers(results pgx.BatchResults) error {
 	for range inBatch {
-		var r row
-		if err := results.QueryRow().Scan(&r.id, &r.name, &r.price, &r.made); err != nil {
+		if err := one(results.QueryRow()); err != nil {
 			return fmt.Errorf("batch: %w", err)
 		}
 	}

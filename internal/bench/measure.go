@@ -71,7 +71,7 @@ func measure(ctx context.Context, benches []*bench, rounds, burst int) ([]Cell, 
 	for _, b := range benches {
 		base := allocations{}
 		for i, w := range b.ways {
-			a, err := w.allocations()
+			a, err := w.allocations(b.size(100))
 			if err != nil {
 				return nil, fmt.Errorf("%s/%s/%s: %w", b.transport, b.statement, w.name, err)
 			}
@@ -95,9 +95,7 @@ func measure(ctx context.Context, benches []*bench, rounds, burst int) ([]Cell, 
 
 // round runs one burst of every way in random order.
 func (b *bench) round(burst int) error {
-	if b.slow {
-		burst = max(1, burst/5)
-	}
+	burst = b.size(burst)
 	for _, i := range rand.Perm(len(b.ways)) { //nolint:gosec // G404: an order, not a secret
 		w := b.ways[i]
 		if _, err := w.burst(warm); err != nil {
@@ -120,6 +118,14 @@ func (b *bench) round(burst int) error {
 	return nil
 }
 
+// size is how many statements do where so many would on a quick line.
+func (b *bench) size(statements int) int {
+	if b.slow {
+		return max(1, statements/5)
+	}
+	return statements
+}
+
 // ratio is that of the last burst to another way's.
 func (w *way) ratio(to *way) float64 {
 	return float64(w.times[len(w.times)-1]) / float64(to.times[len(to.times)-1])
@@ -140,8 +146,8 @@ type allocations struct{ objects, bytes float64 }
 
 // allocations counts what a statement allocates: the least of several tries,
 // because what else goes on in the process is counted too.
-func (w *way) allocations() (allocations, error) {
-	const statements, tries = 100, 5
+func (w *way) allocations(statements int) (allocations, error) {
+	const tries = 5
 	var least allocations
 	for try := range tries {
 		var before, after runtime.MemStats
@@ -150,9 +156,9 @@ func (w *way) allocations() (allocations, error) {
 			return least, err
 		}
 		runtime.ReadMemStats(&after)
-		objects := float64(after.Mallocs-before.Mallocs) / statements
+		objects := float64(after.Mallocs-before.Mallocs) / float64(statements)
 		if try == 0 || objects < least.objects {
-			least = allocations{objects, float64(after.TotalAlloc-before.TotalAlloc) / statements}
+			least = allocations{objects, float64(after.TotalAlloc-before.TotalAlloc) / float64(statements)}
 		}
 	}
 	return least, nil

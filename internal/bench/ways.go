@@ -7,10 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/partywall/partywall/isolation"
-	"github.com/partywall/partywall/tenant"
 )
 
 // maker makes the clients of one transport.
@@ -23,12 +19,10 @@ type maker struct {
 	clients []named
 }
 
-// named is a client with the name that the tables give it.
+// named is a client with its line of the tables.
 type named struct {
 	client
-
-	name string
-	over string // what it is compared with besides
+	entry
 }
 
 // benches returns what there is to measure, over each transport.
@@ -94,115 +88,53 @@ func (h *house) lines(ctx context.Context, rtt time.Duration) ([]line, error) {
 	return append(all, line{"tcp at " + rtt.String(), server.url(h.tcp), pooler.listener.Addr().String(), true}), nil
 }
 
-// make makes the clients in the order of the table's lines.
-func (m *maker) make(ctx context.Context) error {
-	plain := in(m.base, plainRole, m.name+"_plain")
-	steps := []func() error{
-		func() error {
-			return m.addPlain(ctx, "hand-written pgx", plain, pgx.QueryExecModeCacheStatement, false)
-		},
-		func() error { return m.addPlain(ctx, "the same again", plain, pgx.QueryExecModeCacheStatement, false) },
-		func() error { return m.addPlain(ctx, "textbook", plain, pgx.QueryExecModeCacheStatement, true) },
-		func() error { return m.addWall(ctx, "shared, bound", "acme") },
-		func() error { return m.addWall(ctx, "shared, switching", "acme", "globex") },
-		func() error { return m.addWall(ctx, "schema, bound", "initech") },
-		func() error { return m.addWall(ctx, "database, bound", "umbrella") },
-		func() error { return m.addStd(ctx, "database/sql, bound") },
-		func() error { return m.addPooled(ctx, "per transaction", m.at(m.base, pooledRole), 0) },
+// entry is one line of the tables.
+type entry struct {
+	name string
+	over string // what it is compared with besides
+	open opener
+}
+
+// entries are the lines of the tables, in order.
+func (m *maker) entries() []entry {
+	const cached, described = pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe
+	plain, pooled := in(m.base, plainRole, m.name+"_plain"), m.at(m.base, pooledRole)
+	all := []entry{
+		{name: "hand-written pgx", open: m.plain(plain, cached, asWritten)},
+		{name: "the same again", open: m.plain(plain, cached, asWritten)},
+		{name: "textbook", open: m.plain(plain, cached, byTheBook)},
+		{name: "plain GUC in one flush", open: m.plain(plain, cached, inOneFlush)},
+		{name: "shared, bound", open: m.direct(asGiven, "acme")},
+		{name: "shared, switching", open: m.direct(asGiven, "acme", "globex")},
+		{name: "schema, bound", open: m.direct(asGiven, "initech")},
+		{name: "database, bound", open: m.direct(asGiven, "umbrella")},
+		{name: "per transaction", open: m.perTransaction(pooled, 0)},
 		// What a pooler that knows prepared statements would allow.
-		func() error {
-			return m.addPooled(ctx, "per transaction, prepared", m.at(m.base, pooledRole), pgx.QueryExecModeCacheStatement)
-		},
-		func() error {
-			return m.addPlain(ctx, "pgx, described only", plain, pgx.QueryExecModeCacheDescribe, false)
-		},
+		{name: "per transaction, prepared", open: m.perTransaction(pooled, cached)},
+		{name: "pgx, described only", open: m.plain(plain, described, asWritten)},
 	}
 	if m.pooler != "" {
 		// PgBouncer of Debian 12 knows nothing of prepared statements.
-		steps = append(steps,
-			func() error {
-				return m.addPlain(ctx, "pgx, PgBouncer", m.through(plainRole, m.name+"_plain"), pgx.QueryExecModeCacheDescribe, false)
-			},
-			func() error {
-				err := m.addPooled(ctx, "per transaction, PgBouncer", m.through(pooledRole, m.name), 0)
-				m.clients[len(m.clients)-1].over = "pgx, PgBouncer"
-				return err
-			})
+		all = append(all,
+			entry{name: "pgx, PgBouncer", open: m.plain(m.through(plainRole, m.name+"_plain"), described, asWritten)},
+			entry{name: "per transaction, PgBouncer", over: "pgx, PgBouncer", open: m.perTransaction(m.through(pooledRole, m.name), 0)})
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
+	return append(all,
+		entry{name: "database/sql, bound", open: m.direct(throughStd, "acme")},
+		entry{name: "GORM, no wall", open: m.plain(plain, cached, throughGORMPlain)},
+		entry{name: "GORM, bound", over: "GORM, no wall", open: m.direct(throughGORM, "acme")},
+		entry{name: "sqlc, no wall", open: m.plain(plain, cached, throughSqlcPlain)},
+		entry{name: "sqlc, bound", over: "sqlc, no wall", open: m.direct(throughSqlc, "acme")})
+}
+
+// make makes the clients.
+func (m *maker) make(ctx context.Context) error {
+	for _, e := range m.entries() {
+		c, err := e.open(ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
 		}
+		m.clients = append(m.clients, named{client: c, entry: e})
 	}
-	return nil
-}
-
-func (m *maker) add(name string, c client) {
-	m.clients = append(m.clients, named{client: c, name: name})
-}
-
-// nextBase is where the ids of the next client's rows begin.
-func (m *maker) nextBase() int64 {
-	base := int64(len(m.clients)+1) * idRange
-	return base + m.nth*100*idRange
-}
-
-// through is the URL of a role to a database through PgBouncer.
-func (m *maker) through(role, database string) string {
-	u := *m.tcp
-	u.Host = m.pooler
-	return in(&u, role, database)
-}
-
-func (m *maker) addPlain(ctx context.Context, name, to string, mode pgx.QueryExecMode, byTheBook bool) error {
-	config, err := pgxpool.ParseConfig(to)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	config.MaxConns = 1
-	config.ConnConfig.DefaultQueryExecMode = mode
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	m.closers = append(m.closers, pool.Close)
-	c := &raw{ctx: ctx, pool: pool, tenant: m.who["acme"].Number, base: m.nextBase()}
-	if byTheBook {
-		m.add(name, (*textbook)(c))
-	} else {
-		m.add(name, c)
-	}
-	return nil
-}
-
-// addWall adds the wall on one connection, for the tenants given in turn.
-func (m *maker) addWall(ctx context.Context, name string, slugs ...string) error {
-	db, err := m.open(ctx, isolation.Server{App: m.at(m.base, appRole), MaxConns: 1}, &isolation.Options{})
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	c := &walled{db: db, base: m.nextBase()}
-	for _, slug := range slugs {
-		c.turn = append(c.turn, tenant.NewContext(ctx, m.who[slug]))
-	}
-	m.add(name, c)
-	return nil
-}
-
-func (m *maker) addPooled(ctx context.Context, name, to string, mode pgx.QueryExecMode) error {
-	db, err := m.open(ctx, isolation.Server{App: to, Pooled: true, MaxConns: 1}, &isolation.Options{ExecMode: mode})
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	m.add(name, &walled{db: db, turn: []context.Context{tenant.NewContext(ctx, m.who["acme"])}, base: m.nextBase()})
-	return nil
-}
-
-func (m *maker) addStd(ctx context.Context, name string) error {
-	db, err := m.open(ctx, isolation.Server{App: m.at(m.base, appRole), MaxConns: 1}, &isolation.Options{})
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	m.add(name, &std{db: db.StdDB(), ctx: tenant.NewContext(ctx, m.who["acme"]), base: m.nextBase()})
 	return nil
 }

@@ -91,7 +91,7 @@ func homes() []home {
 		{modules: []string{"github.com/pressly/goose"}, packages: at("provisioning/schema")},
 		{modules: []string{"go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters"}, packages: at(), tests: all},
 		{modules: []string{"github.com/chromedp"}, packages: at(), tests: all},
-		{modules: []string{"gorm.io"}, packages: []string{"examples/..."}, tests: []string{"internal/..."}},
+		{modules: []string{"gorm.io"}, packages: at(), tests: []string{"internal/..."}},
 		{
 			modules:  []string{"github.com/testcontainers/testcontainers-go", "github.com/fergusstrange/embedded-postgres"},
 			packages: []string{embedded, "internal/testenv", "examples/..."},
