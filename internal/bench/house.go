@@ -45,6 +45,7 @@ type house struct {
 	name    string
 	tenants *tenant.Registry
 	who     map[string]tenant.Tenant
+	crowd   crowd
 	closers []func()
 }
 
@@ -54,9 +55,12 @@ const (
 	plainRole  = "partywall_bench_plain"
 )
 
-// openHouse makes and fills the databases.
-func openHouse(ctx context.Context, env places) (*house, error) {
-	h := &house{places: env, name: "bench_" + strings.ToLower(rand.Text()[:8]), who: map[string]tenant.Tenant{}}
+// openHouse makes and fills the databases, with so many tenants for the loads.
+func openHouse(ctx context.Context, env places, inShared, inSchemas int) (*house, error) {
+	h := &house{
+		places: env, name: "bench_" + strings.ToLower(rand.Text()[:8]), who: map[string]tenant.Tenant{},
+		crowd: crowd{inShared: inShared, inSchemas: inSchemas},
+	}
 	var err error
 	if h.admin, err = pgx.Connect(ctx, env.tcp.String()); err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
@@ -110,7 +114,7 @@ func (h *house) settle(ctx context.Context) error {
 		}
 		h.who[slug] = t
 	}
-	return nil
+	return h.gather(ctx, db)
 }
 
 // open opens the wall; the house closes it.
@@ -134,20 +138,25 @@ func in(base *url.URL, role, database string) string {
 	return u.String()
 }
 
+// filler gives each of the tenants every so manieth of a thousand rows.
+const filler = `INSERT INTO %s (tenant_id, id, name, price)
+	SELECT t, i, 'item ' || i || ' of ' || t, i * 100 FROM %s AS t, generate_series(1, 1000, %d) AS i`
+
+// numbers is so many tenants in SQL, from the first on.
+func numbers(first int64, many int) string {
+	return fmt.Sprintf(`generate_series(%d, %d)`, first, first+int64(many)-1)
+}
+
 // fill gives every place its rows. The shared tables hold those of a hundred
 // tenants, as the tables without a wall do.
 func (h *house) fill(ctx context.Context) error {
-	filler := `INSERT INTO %s (tenant_id, id, name, price)
-		SELECT t, i, 'item ' || i || ' of ' || t, i * 100 FROM %s AS t, generate_series(1, 1000) AS i`
-	shared := fmt.Sprintf(`generate_series(%d, %[1]d + 99)`, h.who["acme"].Number)
-	if g, a := h.who["globex"].Number, h.who["acme"].Number; g < a {
-		shared = fmt.Sprintf(`generate_series(%d, %[1]d + 99)`, g)
-	}
-	only := func(slug string) string { return fmt.Sprintf(`generate_series(%d, %[1]d)`, h.who[slug].Number) }
+	shared := numbers(min(h.who["acme"].Number, h.who["globex"].Number), 100)
+	rows := func(table, who string) string { return fmt.Sprintf(filler, table, who, 1) }
+	only := func(slug string) string { return numbers(h.who[slug].Number, 1) }
 	plan := map[string][]string{
-		h.name:            {fmt.Sprintf(filler, "item", shared), fmt.Sprintf(filler, "initech.item", only("initech"))},
-		h.name + "_own":   {fmt.Sprintf(filler, "item", only("umbrella"))},
-		h.name + "_plain": {plainSchema, fmt.Sprintf(filler, "item", shared), fmt.Sprintf(filler, "item_rls", shared)},
+		h.name:            append([]string{rows("item", shared), rows("initech.item", only("initech"))}, h.fillCrowd()...),
+		h.name + "_own":   {rows("item", only("umbrella"))},
+		h.name + "_plain": append([]string{plainSchema, rows("item", shared), rows("item_rls", shared)}, h.fillPlainCrowd()...),
 	}
 	for database, statements := range plan {
 		conn, err := pgx.Connect(ctx, in(h.tcp, h.tcp.User.Username(), database))
@@ -165,11 +174,17 @@ func (h *house) fill(ctx context.Context) error {
 	return nil
 }
 
-// close drops what was made, also when the run was interrupted.
-func (h *house) close(ctx context.Context) error {
-	for _, end := range slices.Backward(h.closers) {
+// closeSince ends what was opened since there was so much.
+func (h *house) closeSince(open int) {
+	for _, end := range slices.Backward(h.closers[open:]) {
 		end()
 	}
+	h.closers = h.closers[:open]
+}
+
+// close drops what was made, also when the run was interrupted.
+func (h *house) close(ctx context.Context) error {
+	h.closeSince(0)
 	ctx = context.WithoutCancel(ctx)
 	err := each(ctx, h.admin,
 		`DROP DATABASE IF EXISTS `+h.name+` WITH (FORCE)`,

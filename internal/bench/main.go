@@ -2,11 +2,15 @@
 //
 //	go run ./internal/testenv -- go run ./internal/bench
 //
-// It runs the same three statements in many ways, from hand-written pgx to
-// each mode of the wall, in short bursts whose order is drawn anew in every
+// It runs the same six statements in many ways, from hand-written pgx to each
+// mode of the wall, in short bursts whose order is drawn anew in every
 // round. What it prints are medians of ratios within a round, so that a machine
 // that is busy with something else slows all ways alike. The second line, which
 // is the first one over again, shows how far to trust the others.
+//
+// The loads are many clients at once, for one tenant, for a thousand alike, and
+// for a thousand of which few ask for most, on pools that have been used for a
+// while; and for a thousand schemas on few connections.
 //
 // Then it measures how long it takes to find a tenant among a million.
 package main
@@ -26,9 +30,10 @@ import (
 
 // settings are the flags.
 type settings struct {
-	rounds, burst, tenants int
-	rtt                    time.Duration
-	only, json, profile    string
+	rounds, burst, loads, schemas, tenants int
+
+	rtt                 time.Duration
+	only, json, profile string
 }
 
 func main() {
@@ -46,6 +51,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&s.rounds, "rounds", 80, "`number` of rounds; 0 leaves the statements out")
 	flags.IntVar(&s.burst, "burst", 25, "`number` of statements in a burst")
+	flags.IntVar(&s.loads, "loads", 40, "`number` of rounds of many clients at once; 0 leaves them out")
+	flags.IntVar(&s.schemas, "schemas", 1000, "`number` of schemas that a load visits; 0 leaves it out")
 	flags.DurationVar(&s.rtt, "rtt", 800*time.Microsecond, "`distance` to the servers over the slow line; 0 leaves it out")
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
@@ -55,8 +62,8 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		return fmt.Errorf("flags: %w", err)
 	}
 	var r report
-	if s.rounds > 0 {
-		if err := s.measureStatements(ctx, &r); err != nil {
+	if s.rounds > 0 || s.loads > 0 {
+		if err := s.measureServers(ctx, &r); err != nil {
 			return err
 		}
 	}
@@ -71,32 +78,81 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	return r.writeJSON(s.json)
 }
 
-func (s *settings) measureStatements(ctx context.Context, r *report) (err error) {
+// measureServers measures all that needs servers.
+func (s *settings) measureServers(ctx context.Context, r *report) (err error) {
 	env, err := environment()
 	if err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, env)
+	inShared, inSchemas := loadTenants, s.schemas
+	if s.loads == 0 {
+		inShared, inSchemas = 0, 0
+	}
+	h, err := openHouse(ctx, env, inShared, inSchemas)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close(ctx)) }()
-	benches, err := h.benches(ctx, s.only, s.rtt)
+	lines, err := h.lines(ctx, s.rtt)
 	if err != nil {
 		return err
 	}
-	r.Rounds, r.Burst, r.Server = s.rounds, s.burst, h.version
-	if s.profile != "" {
-		file, err := os.Create(s.profile)
-		if err != nil {
-			return fmt.Errorf("profile: %w", err)
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		if err := pprof.StartCPUProfile(file); err != nil {
-			return fmt.Errorf("profile: %w", err)
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := s.startProfile()
+	if err != nil {
+		return err
 	}
-	r.Cells, err = measure(ctx, benches, s.rounds, s.burst)
-	return err
+	defer func() { err = errors.Join(err, stop()) }()
+	r.Rounds, r.Burst, r.LoadRounds, r.Server = s.rounds, s.burst, s.loads, h.version
+	if s.rounds > 0 {
+		if r.Cells, err = s.measureStatements(ctx, h, lines); err != nil {
+			return err
+		}
+	}
+	for _, over := range lines {
+		if s.loads == 0 || over.name == "tcp" { // which is between the other two
+			continue
+		}
+		cells, err := s.measureLoads(ctx, h, over)
+		if err != nil {
+			return err
+		}
+		r.Loads = append(r.Loads, cells...)
+	}
+	return nil
+}
+
+func (s *settings) measureStatements(ctx context.Context, h *house, lines []line) ([]Cell, error) {
+	defer h.closeSince(len(h.closers))
+	benches, err := h.benches(ctx, lines, s.only)
+	if err != nil {
+		return nil, err
+	}
+	return measure(ctx, benches, s.rounds, s.burst)
+}
+
+func (s *settings) measureLoads(ctx context.Context, h *house, over line) ([]LoadCell, error) {
+	defer h.closeSince(len(h.closers))
+	loads, err := h.loads(ctx, over, s.only)
+	if err != nil {
+		return nil, err
+	}
+	return measureLoads(ctx, loads, s.loads)
+}
+
+// startProfile begins the profile if there is to be one.
+func (s *settings) startProfile() (stop func() error, _ error) {
+	if s.profile == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(s.profile)
+	if err != nil {
+		return nil, fmt.Errorf("profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("profile: %w", err), file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
 }

@@ -18,8 +18,7 @@ type opener func(ctx context.Context) (client, error)
 
 // nextBase is where the ids of the next client's rows begin.
 func (m *maker) nextBase() int64 {
-	base := int64(len(m.clients)+1) * idRange
-	return base + m.nth*100*idRange
+	return (m.nth*100 + int64(len(m.clients)) + 1) * idRange
 }
 
 // through is the URL of a role to a database through PgBouncer.

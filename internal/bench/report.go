@@ -16,6 +16,9 @@ type report struct {
 	Burst  int    `json:"burst,omitempty"`
 	Cells  []Cell `json:"statements,omitempty"`
 
+	LoadRounds int        `json:"load_rounds,omitempty"`
+	Loads      []LoadCell `json:"loads,omitempty"`
+
 	Tenants        int          `json:"tenants,omitempty"`
 	LoadSeconds    float64      `json:"load_seconds,omitempty"`
 	BytesPerTenant float64      `json:"bytes_per_tenant,omitempty"`
@@ -32,6 +35,9 @@ func (r *report) markdown(w io.Writer) error {
 		for _, transport := range r.distinct(func(c Cell) string { return c.Transport }) {
 			r.transport(&text, transport)
 		}
+	}
+	if len(r.Loads) > 0 {
+		r.loads(&text)
 	}
 	if len(r.Resolution) > 0 {
 		fmt.Fprintf(&text, "\n%d tenants, loaded in %.1f s, %.0f bytes each\n\n", r.Tenants, r.LoadSeconds, r.BytesPerTenant)

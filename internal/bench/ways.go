@@ -25,12 +25,8 @@ type named struct {
 	entry
 }
 
-// benches returns what there is to measure, over each transport.
-func (h *house) benches(ctx context.Context, only string, rtt time.Duration) ([]*bench, error) {
-	lines, err := h.lines(ctx, rtt)
-	if err != nil {
-		return nil, err
-	}
+// benches returns what there is to measure, over each line.
+func (h *house) benches(ctx context.Context, lines []line, only string) ([]*bench, error) {
 	var out []*bench
 	for nth, over := range lines {
 		m := &maker{house: h, base: over.url, pooler: over.pooler, nth: int64(nth)}
