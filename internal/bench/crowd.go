@@ -4,49 +4,68 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/tenant"
 )
 
-// crowd is the tenants of the loads: so many in the shared tables, and so many in
-// schemas of their own. Each has every tenth row of those that the others have.
-type crowd struct {
-	inShared, inSchemas int
-
-	shared, schemas []tenant.Tenant
-}
+// crowd is the tenants of the loads, in the shared tables and in schemas of their
+// own. Each has every tenth row of those that the others have.
+type crowd struct{ shared, schemas []tenant.Tenant }
 
 // every is the step between the ids of a crowd's rows, and thereby between the
 // numbers of a load's statements: see pointID.
 const every = 10
 
-// gather makes the tenants of the loads.
-func (h *house) gather(ctx context.Context, db *isolation.DB) error {
+// gather makes the tenants of the loads, so many in schemas of their own. It does
+// not provision those: Provision looks at the whole database afterwards, which is
+// quick for one schema and not for a thousand. Open looks at them all.
+func (h *house) gather(ctx context.Context, schemas int) error {
 	var err error
-	h.crowd.shared, err = h.settlers(ctx, db, h.crowd.inShared, tenant.Shared)
-	if err == nil {
-		h.crowd.schemas, err = h.settlers(ctx, db, h.crowd.inSchemas, tenant.Schema)
+	if h.crowd.shared, err = h.register(ctx, loadTenants, tenant.Shared); err != nil {
+		return err
 	}
-	return err
+	if h.crowd.schemas, err = h.register(ctx, schemas, tenant.Schema); err != nil {
+		return err
+	}
+	walled, plain := []string{h.sharedRows()}, []string{h.sharedRows()}
+	for i, t := range h.crowd.schemas {
+		rows := fmt.Sprintf(filler, ownSchema(i)+".item", numbers(t.Number, 1), every)
+		walled = append(walled, fmt.Sprintf(walledSchema, ownSchema(i)), wallSchema, rows)
+		plain = append(plain, fmt.Sprintf(bareSchema, ownSchema(i), columns, plainRole), rows)
+	}
+	if err := h.inDatabase(ctx, h.name, walled); err != nil {
+		return err
+	}
+	if err := h.inDatabase(ctx, h.name+"_plain", plain); err != nil {
+		return err
+	}
+	for _, t := range append(h.crowd.shared[:len(h.crowd.shared):len(h.crowd.shared)], h.crowd.schemas...) {
+		if err := h.wall.Activate(ctx, t); err != nil {
+			return fmt.Errorf("settling %s: %w", t.Slug, err)
+		}
+	}
+	return nil
 }
 
-// settlers makes so many tenants.
-func (h *house) settlers(ctx context.Context, db *isolation.DB, many int, strategy tenant.Strategy) ([]tenant.Tenant, error) {
+const (
+	// walledSchema is what Provision makes before the host's tables.
+	walledSchema = `CREATE SCHEMA %[1]s; SET search_path = %[1]s;
+		GRANT USAGE ON SCHEMA %[1]s TO partywall_app, partywall_pooled, partywall_system`
+	bareSchema = `CREATE SCHEMA %[1]s; CREATE TABLE %[1]s.item (tenant_id bigint NOT NULL,%[2]s;
+		GRANT USAGE ON SCHEMA %[1]s TO %[3]s; GRANT SELECT ON %[1]s.item TO %[3]s`
+)
+
+// register makes so many tenants in the registry.
+func (h *house) register(ctx context.Context, many int, strategy tenant.Strategy) ([]tenant.Tenant, error) {
 	all := make([]tenant.Tenant, many)
 	for i := range all {
-		spec := tenant.Spec{
-			Slug: fmt.Sprintf("%v-%d", strategy, i), Status: tenant.Active,
-			Placement: tenant.Placement{Server: "bench", Strategy: strategy},
-		}
+		p := tenant.Placement{Server: "bench", Strategy: strategy}
 		if strategy == tenant.Schema {
-			spec.Placement.Schema = ownSchema(i)
+			p.Schema = ownSchema(i)
 		}
 		var err error
-		if all[i], err = h.tenants.Create(ctx, spec); err == nil {
-			err = db.Provision(ctx, all[i])
-		}
+		all[i], err = h.tenants.Create(ctx, tenant.Spec{Slug: fmt.Sprintf("%v-%d", strategy, i), Placement: p, Status: tenant.Active})
 		if err != nil {
-			return nil, fmt.Errorf("settling %s: %w", spec.Slug, err)
+			return nil, fmt.Errorf("settling: %w", err)
 		}
 	}
 	return all, nil
@@ -56,36 +75,8 @@ func (h *house) settlers(ctx context.Context, db *isolation.DB, many int, strate
 // the wall and without.
 func ownSchema(i int) string { return fmt.Sprintf("own_%d", i) }
 
-// fillCrowd returns what gives the crowd its rows behind the wall.
-func (h *house) fillCrowd() []string {
-	statements := h.sharedRows()
-	for i, t := range h.crowd.schemas {
-		statements = append(statements, ownRows(i, t.Number))
-	}
-	return statements
-}
-
-// fillPlainCrowd returns what makes the same without a wall.
-func (h *house) fillPlainCrowd() []string {
-	statements := h.sharedRows()
-	for i, t := range h.crowd.schemas {
-		statements = append(statements,
-			fmt.Sprintf(`CREATE SCHEMA %[1]s; CREATE TABLE %[1]s.item (tenant_id bigint NOT NULL,%[2]s;
-				GRANT USAGE ON SCHEMA %[1]s TO %[3]s; GRANT SELECT ON %[1]s.item TO %[3]s`, ownSchema(i), columns, plainRole),
-			ownRows(i, t.Number))
-	}
-	return statements
-}
-
 // sharedRows gives the crowd its rows where the first hundred may have all.
-func (h *house) sharedRows() []string {
-	if len(h.crowd.shared) == 0 {
-		return nil
-	}
+func (h *house) sharedRows() string {
 	who := numbers(h.crowd.shared[0].Number, len(h.crowd.shared))
-	return []string{fmt.Sprintf(filler, "item", who, every) + ` ON CONFLICT DO NOTHING`}
-}
-
-func ownRows(i int, number int64) string {
-	return fmt.Sprintf(filler, ownSchema(i)+".item", numbers(number, 1), every)
+	return fmt.Sprintf(filler, "item", who, every) + ` ON CONFLICT DO NOTHING`
 }

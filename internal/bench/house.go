@@ -45,6 +45,7 @@ type house struct {
 	name    string
 	tenants *tenant.Registry
 	who     map[string]tenant.Tenant
+	wall    *isolation.DB // as it was opened first
 	crowd   crowd
 	closers []func()
 }
@@ -55,12 +56,9 @@ const (
 	plainRole  = "partywall_bench_plain"
 )
 
-// openHouse makes and fills the databases, with so many tenants for the loads.
-func openHouse(ctx context.Context, env places, inShared, inSchemas int) (*house, error) {
-	h := &house{
-		places: env, name: "bench_" + strings.ToLower(rand.Text()[:8]), who: map[string]tenant.Tenant{},
-		crowd: crowd{inShared: inShared, inSchemas: inSchemas},
-	}
+// openHouse makes and fills the databases.
+func openHouse(ctx context.Context, env places) (*house, error) {
+	h := &house{places: env, name: "bench_" + strings.ToLower(rand.Text()[:8]), who: map[string]tenant.Tenant{}}
 	var err error
 	if h.admin, err = pgx.Connect(ctx, env.tcp.String()); err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)
@@ -114,7 +112,8 @@ func (h *house) settle(ctx context.Context) error {
 		}
 		h.who[slug] = t
 	}
-	return h.gather(ctx, db)
+	h.wall = db
+	return nil
 }
 
 // open opens the wall; the house closes it.
@@ -154,24 +153,30 @@ func (h *house) fill(ctx context.Context) error {
 	rows := func(table, who string) string { return fmt.Sprintf(filler, table, who, 1) }
 	only := func(slug string) string { return numbers(h.who[slug].Number, 1) }
 	plan := map[string][]string{
-		h.name:            append([]string{rows("item", shared), rows("initech.item", only("initech"))}, h.fillCrowd()...),
+		h.name:            {rows("item", shared), rows("initech.item", only("initech"))},
 		h.name + "_own":   {rows("item", only("umbrella"))},
-		h.name + "_plain": append([]string{plainSchema, rows("item", shared), rows("item_rls", shared)}, h.fillPlainCrowd()...),
+		h.name + "_plain": {plainSchema, rows("item", shared), rows("item_rls", shared)},
 	}
 	for database, statements := range plan {
-		conn, err := pgx.Connect(ctx, in(h.tcp, h.tcp.User.Username(), database))
-		if err != nil {
-			return fmt.Errorf("connecting: %w", err)
+		if err := h.inDatabase(ctx, database, statements); err != nil {
+			return err
 		}
-		err = each(ctx, conn, append(statements, `VACUUM ANALYZE`)...)
-		if err := errors.Join(err, conn.Close(ctx)); err != nil {
-			return fmt.Errorf("filling %s: %w", database, err)
-		}
-	}
-	if err := each(ctx, h.admin, `CHECKPOINT`); err != nil {
-		return err
 	}
 	return nil
+}
+
+// inDatabase runs statements as the superuser, and has what they wrote on disk
+// and known to the planner.
+func (h *house) inDatabase(ctx context.Context, database string, statements []string) error {
+	conn, err := pgx.Connect(ctx, in(h.tcp, h.tcp.User.Username(), database))
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	err = each(ctx, conn, append(statements, `VACUUM ANALYZE`)...)
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
+		return fmt.Errorf("filling %s: %w", database, err)
+	}
+	return each(ctx, h.admin, `CHECKPOINT`)
 }
 
 // closeSince ends what was opened since there was so much.

@@ -84,11 +84,7 @@ func (s *settings) measureServers(ctx context.Context, r *report) (err error) {
 	if err != nil {
 		return err
 	}
-	inShared, inSchemas := loadTenants, s.schemas
-	if s.loads == 0 {
-		inShared, inSchemas = 0, 0
-	}
-	h, err := openHouse(ctx, env, inShared, inSchemas)
+	h, err := openHouse(ctx, env)
 	if err != nil {
 		return err
 	}
@@ -108,8 +104,14 @@ func (s *settings) measureServers(ctx context.Context, r *report) (err error) {
 			return err
 		}
 	}
+	if s.loads == 0 {
+		return nil
+	}
+	if err := h.gather(ctx, s.schemas); err != nil {
+		return err
+	}
 	for _, over := range lines {
-		if s.loads == 0 || over.name == "tcp" { // which is between the other two
+		if over.name == "tcp" { // which is between the other two
 			continue
 		}
 		cells, err := s.measureLoads(ctx, h, over)
