@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/partywall/partywall/tenant"
 )
@@ -38,7 +39,7 @@ func (h *house) gather(ctx context.Context, schemas int) error {
 	if err := h.inDatabase(ctx, h.name+"_plain", plain); err != nil {
 		return err
 	}
-	for _, t := range append(h.crowd.shared[:len(h.crowd.shared):len(h.crowd.shared)], h.crowd.schemas...) {
+	for _, t := range slices.Concat(h.crowd.shared, h.crowd.schemas) {
 		if err := h.wall.Activate(ctx, t); err != nil {
 			return fmt.Errorf("settling %s: %w", t.Slug, err)
 		}

@@ -53,8 +53,8 @@ func TestFar(t *testing.T) {
 			t.Errorf("%q took %v, want %v or more", text, took, rtt)
 		}
 	}
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
+	if tcp, ok := conn.(*net.TCPConn); !ok || tcp.CloseWrite() != nil {
+		t.Fatal("not closed for writing")
 	}
 	if rest, err := io.ReadAll(conn); err != nil || len(rest) > 0 {
 		t.Errorf("after the end: %q, %v, want nothing", rest, err)

@@ -31,13 +31,13 @@ func (h *house) loads(ctx context.Context, over line, only string) ([]*load, err
 	mixes := []struct {
 		name string
 		draw draw
-	}{{"one tenant", alone}, {"uniform", uniform(len(h.crowd.shared))}, {"Zipf", zipf(len(h.crowd.shared), 1)}}
+	}{{"one tenant", alone}, {"uniform", uniform(len(h.crowd.shared))}, {"Zipf", zipf(len(h.crowd.shared))}}
 	for _, mix := range mixes {
 		for _, clients := range []int{1, 8, loadConns} {
 			all = append(all, newLoad(over, "point, "+mix.name, clients, mix.draw, shared))
 		}
 	}
-	inserts := newLoad(over, "insert, Zipf", loadConns, zipf(len(h.crowd.shared), 1), shared)
+	inserts := newLoad(over, "insert, Zipf", loadConns, zipf(len(h.crowd.shared)), shared)
 	for i, w := range inserts.ways {
 		w.visit = shared[i].insert
 	}

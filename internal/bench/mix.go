@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"math/rand/v2"
 	"slices"
 )
@@ -17,13 +16,13 @@ func uniform(many int) draw {
 	return func(r *rand.Rand) int { return r.IntN(many) }
 }
 
-// zipf gives the k-th of so many a share of 1/k^s. (That of math/rand wants an s
-// above 1, and the s that the web is said to have is 1.)
-func zipf(many int, s float64) draw {
+// zipf gives the k-th of so many a share of 1/k: Zipf with an exponent of 1. (That
+// of math/rand wants more than 1.)
+func zipf(many int) draw {
 	upTo := make([]float64, many) // the shares up to each, and with it
 	sum := 0.0
 	for k := range upTo {
-		sum += math.Pow(float64(k+1), -s)
+		sum += 1 / float64(k+1)
 		upTo[k] = sum
 	}
 	return func(r *rand.Rand) int {

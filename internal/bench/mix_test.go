@@ -11,7 +11,7 @@ import (
 func TestZipf(t *testing.T) {
 	t.Parallel()
 	const many, draws = 1000, 1_000_000
-	next, r := zipf(many, 1), rand.New(rand.NewPCG(1, 2))
+	next, r := zipf(many), rand.New(rand.NewPCG(1, 2))
 	seen := make([]int, many)
 	for range draws {
 		seen[next(r)]++
@@ -37,8 +37,8 @@ func TestDraws(t *testing.T) {
 	}{
 		"alone":       {alone, 1},
 		"uniform":     {uniform(10), 10},
-		"zipf":        {zipf(10, 1), 10},
-		"zipf of one": {zipf(1, 1), 1},
+		"zipf":        {zipf(10), 10},
+		"zipf of one": {zipf(1), 1},
 	} {
 		seen := map[int]bool{}
 		for _, turn := range slices.Concat(c.draw.turns(r, 4, 250)...) {
