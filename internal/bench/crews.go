@@ -112,9 +112,10 @@ func (m *crews) crew(name string, clients []client) crew {
 	application := m.application()
 	return crew{
 		name: name,
-		// The crowd has every so manieth row.
-		point:  func(who, i int) error { return clients[who].point(i * every) },
-		insert: func(who, i int) error { return clients[who].insert(i) },
+		// The crowd has every so manieth row. There may be more schemas than
+		// tenants in the shared tables.
+		point:  func(who, i int) error { return clients[who%len(clients)].point(i * every) },
+		insert: func(who, i int) error { return clients[who%len(clients)].insert(i) },
 		memory: func() uint64 { return m.backendBytes(m.ctx, application) },
 	}
 }

@@ -61,6 +61,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
+	if min(s.rounds, s.loads, s.schemas, s.tenants) < 0 || s.burst < 1 {
+		return errors.New("flags: a number is too small")
+	}
 	var r report
 	if s.rounds > 0 || s.loads > 0 {
 		if err := s.measureServers(ctx, &r); err != nil {
