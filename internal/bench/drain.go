@@ -17,7 +17,7 @@ import (
 const (
 	drainWriters = 32
 	// drainBusy is how many writes are acknowledged before a drain begins: by
-	// then all writers are at it.
+	// then all writers are at it, and all nodes have heard of the last activation.
 	drainBusy = 32 * drainWriters
 )
 
