@@ -244,13 +244,14 @@ func (s *server) hurried(database string) (*pgx.ConnConfig, error) {
 	return config, err
 }
 
-// connected runs fn on a connection of the migrator's.
+// connected runs fn on a connection of the migrator's, which has gone when it
+// returns: who takes turns is to have no more of them than there are turns.
 func (s *server) connected(ctx context.Context, config *pgx.ConnConfig, fn func(*pgx.Conn) error) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("isolation: server %q: connecting as migrator: %w", s.name, err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // the work is done, or has failed for a better reason
+	defer hangUp(conn) // the work is done, or has failed for a better reason
 	return fn(conn)
 }
 
