@@ -165,6 +165,26 @@ func (c *conn) clean() bool {
 	return !c.tainted && !c.pg.IsClosed() && !c.pg.IsBusy() && c.pg.TxStatus() == 'I'
 }
 
+// unbind makes the session nobody's, and so gives its lease back: whoever fences
+// the tenant waits for that, and to make a new session takes a hundred times as
+// long. It reports whether the session may serve others.
+func (c *conn) unbind() bool {
+	if !c.clean() {
+		return false
+	}
+	if !c.enter.pooled { // behind a pooler no lease outlives its transaction
+		ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+		defer cancel()
+		timeout := c.timeout
+		if err := c.show(ctx, gate{timeout: timeout}); err != nil {
+			return false
+		}
+		c.bound, c.epoch, c.timeout = 0, 0, timeout
+	}
+	c.shown = 0
+	return true
+}
+
 // close ends the connection, and returns when the server has let it go.
 func (c *conn) close() { hangUp(c.pgx) }
 

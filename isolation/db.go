@@ -185,8 +185,10 @@ type Stats struct {
 	Open, Idle, Waiting, Budget int
 	// Hits are statements and transactions that found a connection of their
 	// tenant, Switches those that took over another tenant's, and Dials those
-	// that made one. Evictions are idle connections ended to make room.
-	Hits, Switches, Dials, Evictions uint64
+	// that made one. Evictions are idle connections ended to make room. Waits
+	// are statements and transactions that had to wait for a connection, because
+	// the budget was spent or their tenant was at its cap.
+	Hits, Switches, Dials, Evictions, Waits uint64
 }
 
 // Stats returns the counts of every server by its name.
@@ -201,6 +203,6 @@ func (db *DB) Stats() map[string]Stats {
 func statsOf(s affinity.Stats, budget int) Stats {
 	return Stats{
 		Open: s.Open, Idle: s.Idle, Waiting: s.Waiting, Budget: budget,
-		Hits: s.Hits, Switches: s.Switches, Dials: s.Dials, Evictions: s.Evictions,
+		Hits: s.Hits, Switches: s.Switches, Dials: s.Dials, Evictions: s.Evictions, Waits: s.Waits,
 	}
 }

@@ -31,7 +31,7 @@ type Drained struct {
 // the tenant in by a higher epoch: statements that come wait for as long as
 // Options.FenceWait, and fail with [ErrFenced].
 //
-// Nodes are asked to give idle connections back; what is under way has
+// Nodes are asked to give back the leases of idle sessions; what is under way has
 // DrainOptions.Grace to end, and what does not answer is ended: also the session
 // of a node that has stopped. It needs the server's Migrator. It may be
 // repeated; on a data server that knows a later epoch it fails with

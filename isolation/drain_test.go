@@ -210,6 +210,9 @@ func (s stuck) Lookup(context.Context, tenant.Key) (tenant.Tenant, error)  { ret
 func (s stuck) Refresh(context.Context, tenant.Key) (tenant.Tenant, error) { return s.Tenant, nil }
 func (stuck) Subscribe(func(tenant.Event)) (cancel func())                 { return func() {} }
 
+// firstStuck is the id of the first row that the node writes.
+const firstStuck = 10_000
+
 // TestStoppedChild is a node that believes for ever that the tenant is its own.
 // On its own it is no test. It says what becomes of each write.
 func TestStoppedChild(t *testing.T) {
@@ -233,7 +236,7 @@ func TestStoppedChild(t *testing.T) {
 	}
 	ctx := tenant.NewContext(t.Context(), me)
 	for n := 0; ; n++ {
-		_, err := db.Exec(ctx, `INSERT INTO orders (id, item) VALUES ($1, 'load')`, 10000+n)
+		_, err := db.Exec(ctx, `INSERT INTO orders (id, item) VALUES ($1, 'load')`, firstStuck+int64(n))
 		fmt.Println("write", n, err == nil) // its parent reads it
 	}
 }
@@ -269,10 +272,12 @@ func TestSoakStoppedNodeIsCutOff(t *testing.T) {
 		kill()
 		_ = child.Wait() // it was killed
 	}()
-	lines := bufio.NewScanner(out)
-	accepted := readWrites(t, lines, 50, -1)
-	if accepted < 40 {
-		t.Fatalf("the node had %d of 50 writes accepted", accepted)
+	node := &writing{lines: bufio.NewScanner(out)}
+	for range 50 {
+		node.next(t)
+	}
+	if len(node.acked) < 40 {
+		t.Fatalf("the node had %d of 50 writes accepted", len(node.acked))
 	}
 	if err := child.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
@@ -285,26 +290,37 @@ func TestSoakStoppedNodeIsCutOff(t *testing.T) {
 	if err := child.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	// What was accepted before the stop may still be in the pipe.
-	if late := readWrites(t, lines, stoppedTries(), stood); late != 0 {
+	tries, late := 0, 0
+	for tries < stoppedTries() {
+		// What was accepted before the stop may still be in the pipe.
+		if n, accepted := node.next(t); n >= stood {
+			tries++
+			late += map[bool]int{true: 1}[accepted]
+		}
+	}
+	if late != 0 {
 		t.Errorf("%d writes were accepted after the drain", late)
 	}
 	if now := h.count(t, "acme"); now != stood {
 		t.Errorf("%d rows after the drain, %d now", stood, now)
 	}
-	t.Logf("drained in %s, %d sessions ended", drained.Took, drained.Ended)
+	if there := h.ids(t, "acme"); !containsAll(there, node.acked) {
+		t.Errorf("of %d acknowledged writes some are not among the %d rows", len(node.acked), len(there))
+	}
+	t.Logf("drained in %s, %d sessions ended; %d writes acknowledged before, %d refused after", drained.Took, drained.Ended, len(node.acked), tries)
 }
 
-// readWrites reads what becomes of so many writes, and returns how many were
-// accepted. Those whose rows were there before are not counted: rows is how many
-// there were, or -1.
-func readWrites(t *testing.T, lines *bufio.Scanner, tries, rows int) (accepted int) {
+// writing is what a node says of its writes.
+type writing struct {
+	lines *bufio.Scanner
+	acked []int64 // the ids of the rows that it was told are there
+}
+
+// next reads what became of one more write, the nth of the node.
+func (w *writing) next(t *testing.T) (nth int, accepted bool) {
 	t.Helper()
-	for seen := 0; seen < tries; {
-		if !lines.Scan() {
-			t.Fatalf("the node has ended: %v", lines.Err())
-		}
-		word := strings.Fields(lines.Text())
+	for w.lines.Scan() {
+		word := strings.Fields(w.lines.Text())
 		if !slices.Contains(word, "write") {
 			continue
 		}
@@ -312,18 +328,38 @@ func readWrites(t *testing.T, lines *bufio.Scanner, tries, rows int) (accepted i
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n < rows {
-			continue
-		}
-		seen++
 		if word[2] == "true" {
-			accepted++
+			w.acked = append(w.acked, firstStuck+int64(n))
 		}
+		return n, word[2] == "true"
 	}
-	return accepted
+	t.Fatalf("the node has ended: %v", w.lines.Err())
+	return 0, false
 }
 
-// TestForgedNotices drops nobody's connections.
+// ids are those of a tenant's orders in the shared tables, in their order.
+func (h *house) ids(t *testing.T, slug string) []int64 {
+	t.Helper()
+	rows, err := h.data.Conn(t).Query(t.Context(), `SELECT id FROM orders WHERE tenant_id = $1 ORDER BY id`, h.who[slug].Number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// containsAll reports whether all of some are among them, which are sorted.
+func containsAll(them, some []int64) bool {
+	return !slices.ContainsFunc(some, func(id int64) bool {
+		_, there := slices.BinarySearch(them, id)
+		return !there
+	})
+}
+
+// TestForgedNotices takes nobody's leases away.
 func TestForgedNotices(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
@@ -348,19 +384,35 @@ func TestForgedNotices(t *testing.T) {
 		}
 	}
 	for range 100 {
-		if now := pid(); now != before {
-			t.Fatalf("the connection %d was given up for %d", before, now)
+		if !leased(t, admin, who) {
+			t.Fatal("a lease was given back for a notice that is forged")
 		}
 	}
 	// The control: one that is signed.
 	if _, err := admin.Exec(t.Context(), `SELECT pg_notify('partywall_drain', $1)`, isolation.Notice(newest(t, admin), who.Number, 9999999999)); err != nil {
 		t.Fatal(err)
 	}
-	for pid() == before {
+	for leased(t, admin, who) {
 		if t.Context().Err() != nil {
 			t.Fatal("a notice that is signed is not heeded")
 		}
 	}
+	if after := pid(); after != before {
+		t.Errorf("the session %d was given up with its lease; now it is %d", before, after)
+	}
+}
+
+// leased reports whether a session holds a lease on a tenant of the shared
+// database.
+func leased(t testing.TB, admin *pgx.Conn, who tenant.Tenant) (yes bool) {
+	t.Helper()
+	err := admin.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_locks
+		WHERE locktype = 'advisory' AND mode = 'ShareLock' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND classid::bigint << 32 | objid::bigint = partywall.lock_key($1))`, who.Number).Scan(&yes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return yes
 }
 
 func newest(t testing.TB, admin *pgx.Conn) isolation.Key {

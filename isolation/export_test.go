@@ -10,10 +10,17 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-// DropIdle ends the idle connections of a tenant.
+// DropIdle gives back the leases that idle connections hold on a tenant.
 func (db *DB) DropIdle(slug string, who map[string]tenant.Tenant) {
 	for _, s := range db.servers {
 		s.drop(who[slug].Number)
+	}
+}
+
+// EndIdle ends all idle connections.
+func (db *DB) EndIdle() {
+	for _, s := range db.servers {
+		s.group.Sweep(db.opts.Clock().Add(time.Hour))
 	}
 }
 
@@ -67,6 +74,6 @@ func (db *DB) DialBy(dial pgconn.DialFunc) {
 		}
 		s.app.DialFunc = dial
 		s.mu.Unlock()
-		s.group.Sweep(db.opts.Clock().Add(time.Hour))
 	}
+	db.EndIdle()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,31 +55,43 @@ func (s *server) setFence(ctx context.Context, database string, f fence, grace t
 	}
 	defer s.telling.leave()
 	defer s.asker.ask(ctx, f.number)()
-	err = s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
-		if ended, err = f.set(ctx, conn, grace); err != nil {
+	config, err := s.hurried(database)
+	if err != nil {
+		return 0, now, err
+	}
+	config.RuntimeParams["lock_timeout"] = strconv.Itoa(int(milliseconds(grace)))
+	err = s.connected(ctx, config, func(conn *pgx.Conn) error {
+		if ended, now, err = f.set(ctx, conn); err != nil {
 			return fmt.Errorf("isolation: telling server %q of tenant %d, epoch %d: %w", s.name, f.number, f.epoch, err)
 		}
-		now, err = readFence(ctx, conn, f.number)
-		return err
+		return nil
 	})
 	return ended, now, err
 }
 
-// set is setFence on a connection.
-func (f fence) set(ctx context.Context, conn *pgx.Conn, grace time.Duration) (ended int64, err error) {
-	if _, err := conn.Exec(ctx, fmt.Sprintf(`SET lock_timeout = %d`, milliseconds(grace))); err != nil {
-		return 0, err
-	}
+// set is setFence on a connection that waits for a lock no longer than the
+// grace.
+func (f fence) set(ctx context.Context, conn *pgx.Conn) (ended int64, now Fence, err error) {
 	for attempt := 0; ; attempt++ {
-		_, err := conn.Exec(ctx, `SELECT partywall.admit($1, $2, $3, $4, $5, $6)`, f.number, f.epoch, string(f.state), f.path, f.hi, f.lo)
+		now, err := f.admit(ctx, conn)
 		if err == nil || !isCode(err, "55P03") || attempt == maxEvictions { // lock_not_available
-			return ended, err
+			return ended, now, err
 		}
 		n, err := evict(ctx, conn, f.number)
 		if ended += n; err != nil {
-			return ended, fmt.Errorf("ending its sessions: %w", err)
+			return ended, now, fmt.Errorf("ending its sessions: %w", err)
 		}
 	}
+}
+
+// admit waits for the leases and sets the fence, and reads what stands then, in
+// one flush.
+func (f fence) admit(ctx context.Context, conn *pgx.Conn) (now Fence, err error) {
+	var b pgx.Batch
+	b.Queue(`SELECT partywall.admit($1, $2, $3, $4, $5, $6)`, f.number, f.epoch, string(f.state), f.path, f.hi, f.lo)
+	b.Queue(fenceSQL, f.number).QueryRow(now.scan)
+	err = conn.SendBatch(ctx, &b).Close()
+	return now, err
 }
 
 // evict ends the sessions that hold a lease on a tenant, so many as it returns.
@@ -90,10 +103,20 @@ func evict(ctx context.Context, conn *pgx.Conn, number int64) (ended int64, err 
 	return ended, err
 }
 
-// readFence reads a tenant's fence, which is [FenceNone] if there is none.
+const fenceSQL = `SELECT epoch, state FROM partywall.fence WHERE tenant_id = $1`
+
+// scan reads the row of a fence, which is [FenceNone] if there is none.
+func (f *Fence) scan(row pgx.Row) error {
+	err := row.Scan(&f.Epoch, &f.State)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	return err
+}
+
+// readFence reads a tenant's fence.
 func readFence(ctx context.Context, conn *pgx.Conn, number int64) (f Fence, err error) {
-	err = conn.QueryRow(ctx, `SELECT epoch, state FROM partywall.fence WHERE tenant_id = $1`, number).Scan(&f.Epoch, &f.State)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	if err := f.scan(conn.QueryRow(ctx, fenceSQL, number)); err != nil {
 		return f, fmt.Errorf("isolation: reading the fence of tenant %d: %w", number, err)
 	}
 	return f, nil

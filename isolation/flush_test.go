@@ -12,7 +12,11 @@ import (
 )
 
 // flushes counts what clients send, each time that they do.
-type flushes struct{ atomic.Int64 }
+type flushes struct {
+	atomic.Int64
+
+	bytes atomic.Int64
+}
 
 func (f *flushes) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
@@ -27,6 +31,7 @@ type countingConn struct {
 
 func (c countingConn) Write(b []byte) (int, error) {
 	c.sent.Add(1)
+	c.sent.bytes.Add(int64(len(b)))
 	return c.Conn.Write(b)
 }
 

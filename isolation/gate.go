@@ -1,6 +1,7 @@
 package isolation
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -131,6 +132,20 @@ func (c *conn) sendGate(p *pgconn.Pipeline, g gate) {
 	c.enter.send(p, g, timeout)
 	c.shown = g.number
 	c.forget() // until we have read that all went well
+}
+
+// show passes the gate with nothing behind it.
+func (c *conn) show(ctx context.Context, g gate) error {
+	p := c.pg.StartPipeline(ctx)
+	c.sendGate(p, g)
+	err := p.Sync()
+	if err == nil {
+		err = c.readGate(p, g)
+	}
+	if closeErr := p.Close(); err == nil {
+		err = closeErr
+	}
+	return err
 }
 
 // readGate reads the gate's answer. What follows it in the pipeline may still

@@ -162,8 +162,7 @@ func TestErrorsOfTheGateShowNoSecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.DropIdle("acme", h.who)
-	h.DropIdle("globex", h.who)
+	h.EndIdle()
 	_, err = h.Exec(h.as(t, "acme"), `SELECT 1`)
 	pg := pgError(err)
 	if pg == nil || pg.Where != "" || pg.Detail != "" || pg.InternalQuery != "" {

@@ -45,6 +45,9 @@ func (s *server) prove(ctx context.Context, p place, schema string) (*prove.Repo
 	ctx, cancel := context.WithTimeout(ctx, inspectTime)
 	defer cancel()
 	config := p.dialer.config.Copy()
+	if !s.config.Pooled { // poolers refuse settings that they do not know
+		config.RuntimeParams["jit"] = "off" // each question is asked once, and takes less time than to compile it
+	}
 	c, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("isolation: server %q: connecting as %s: %w", s.name, config.User, err)

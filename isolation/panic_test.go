@@ -105,8 +105,7 @@ func TestPanicInConfigure(t *testing.T) {
 			return nil
 		}
 	})
-	h.DropIdle("acme", h.who)
-	h.DropIdle("globex", h.who)
+	h.EndIdle()
 	func() {
 		defer func() {
 			if recover() != "boom" {

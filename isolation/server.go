@@ -186,10 +186,14 @@ func (s *server) newPlace(name string) place {
 			mode = pgx.QueryExecModeCacheDescribe
 		}
 	}
+	pool := affinity.Config[*conn]{Close: (*conn).close}
+	if !s.opts.Hostile { // whose sessions go from one to another by DISCARD ALL alone
+		pool.Clear = (*conn).unbind
+	}
 	return place{
 		server: s,
 		group:  s.group,
-		pool:   s.group.NewPool(affinity.Config[*conn]{Close: (*conn).close}),
+		pool:   s.group.NewPool(pool),
 		dialer: &dialer{
 			config: config, mode: mode, capacity: s.opts.Statements, pooled: s.config.Pooled,
 			keys: s.keyring(name), configure: s.opts.Configure, clock: s.opts.Clock,
@@ -213,20 +217,45 @@ func (s *server) keyring(database string) *keyring {
 
 // asMigrator runs fn on a connection of the migrator's to a database.
 func (s *server) asMigrator(ctx context.Context, database string, fn func(*pgx.Conn) error) error {
+	config, err := s.migrator(database)
+	if err != nil {
+		return err
+	}
+	return s.connected(ctx, config, fn)
+}
+
+// migrator says how the migrator connects to a database.
+func (s *server) migrator(database string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(s.config.Migrator)
 	if err != nil || s.config.Migrator == "" {
-		return fmt.Errorf("%w: server %q has no Migrator", ErrRefused, s.name)
+		return nil, fmt.Errorf("%w: server %q has no Migrator", ErrRefused, s.name)
 	}
 	config.Database = database
+	return config, nil
+}
+
+// hurried is migrator for a few statements that each are sent once, while
+// somebody waits: none is described first, which costs a round trip.
+func (s *server) hurried(database string) (*pgx.ConnConfig, error) {
+	config, err := s.migrator(database)
+	if err == nil {
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	return config, err
+}
+
+// connected runs fn on a connection of the migrator's, which has gone when it
+// returns: who takes turns is to have no more of them than there are turns.
+func (s *server) connected(ctx context.Context, config *pgx.ConnConfig, fn func(*pgx.Conn) error) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("isolation: server %q: connecting as migrator: %w", s.name, err)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // the work is done, or has failed for a better reason
+	defer hangUp(conn) // the work is done, or has failed for a better reason
 	return fn(conn)
 }
 
-// drop ends the idle connections that are bound to a tenant.
+// drop gives back the leases that idle connections hold on a tenant.
 func (s *server) drop(number int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -116,7 +116,6 @@ func (c *conn) learn(ctx context.Context, g gate, missing []string) (map[string]
 	if gated {
 		c.sendGate(p, g)
 	}
-	stale := len(c.stmts.stale)
 	for _, name := range c.stmts.stale {
 		p.SendDeallocate(name)
 	}
@@ -131,48 +130,50 @@ func (c *conn) learn(ctx context.Context, g gate, missing []string) (map[string]
 	if err := p.Sync(); err != nil {
 		return nil, err
 	}
-	learnt, err := c.readDescriptions(p, g, gated, stale, missing, names)
+	learnt, err := c.readDescriptions(p, g, gated, missing, names)
 	if closeErr := p.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
+		// The server keeps what it prepared before the error, and nothing behind
+		// it: who is refused at the gate again and again leaves nothing.
 		if names[0] != "" {
-			c.stmts.stale = append(c.stmts.stale, names...) // some may have been prepared
+			c.stmts.stale = append(c.stmts.stale, names[:len(learnt)]...)
 		}
 		return nil, err
 	}
 	if gated {
 		c.passed(g)
 	}
-	c.stmts.stale = c.stmts.stale[:0]
 	for _, sql := range missing {
 		c.stmts.put(learnt[sql])
 	}
 	return learnt, nil
 }
 
-func (c *conn) readDescriptions(
-	p *pgconn.Pipeline, g gate, gated bool, stale int, sqls, names []string,
-) (map[string]*stmt, error) {
+// readDescriptions reads what learn has asked for. After an error it returns
+// the statements that had been prepared by then.
+func (c *conn) readDescriptions(p *pgconn.Pipeline, g gate, gated bool, sqls, names []string) (learnt map[string]*stmt, err error) {
 	if gated {
 		if err := c.readGate(p, g); err != nil {
 			return nil, err
 		}
 	}
-	for range stale {
+	for range c.stmts.stale {
 		if _, err := p.GetResults(); err != nil {
 			return nil, err
 		}
 	}
-	learnt := make(map[string]*stmt, len(sqls))
+	c.stmts.stale = c.stmts.stale[:0]
+	learnt = make(map[string]*stmt, len(sqls))
 	for i, sql := range sqls {
 		results, err := p.GetResults()
 		if err != nil {
-			return nil, err
+			return learnt, err
 		}
 		sd, ok := results.(*pgconn.StatementDescription)
 		if !ok {
-			return nil, fmt.Errorf("isolation: unexpected %T", results)
+			return learnt, fmt.Errorf("isolation: unexpected %T", results)
 		}
 		sd.Name, sd.SQL = names[i], sql
 		learnt[sql] = c.newStmt(sd)

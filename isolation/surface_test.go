@@ -290,9 +290,7 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 			if err := errors.Join(h.RotateKeys(t.Context()), h.RetireKeys(t.Context())); err != nil {
 				t.Error(err)
 			}
-			for _, slug := range slugs() {
-				h.DropIdle(slug, h.who) // so that new sessions are opened
-			}
+			h.EndIdle() // so that new sessions are opened
 		}
 		stop()
 		workers.Wait()

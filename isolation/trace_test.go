@@ -77,6 +77,29 @@ func TestHostileForgetsAfterABatch(t *testing.T) {
 	h.clean(t)
 }
 
+// TestHostileSessionIsNotGivenOn gives acme's lease back: its session ends with
+// it, because only the switch from one tenant to another is cleaned.
+func TestHostileSessionIsNotGivenOn(t *testing.T) {
+	t.Parallel()
+	h := build(t, func(h *house) { single(h); h.opts.Hostile = true })
+	pid := func(slug string) (pid int) {
+		if err := h.QueryRow(h.as(t, slug), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	acmes := pid("acme")
+	if globexs := pid("globex"); globexs != acmes {
+		t.Fatalf("globex has the session %d, want acme's, %d, cleaned", globexs, acmes)
+	}
+	acmes = pid("acme")
+	h.DropIdle("acme", h.who)
+	if globexs := pid("globex"); globexs == acmes {
+		t.Error("globex has acme's session, and nobody has cleaned it")
+	}
+	h.clean(t)
+}
+
 // TestFailedStatementKeepsNoLease fails right behind the gate: nobody knows for
 // sure whose the session is, but whoever fences the tenant finds it.
 func TestFailedStatementKeepsNoLease(t *testing.T) {
@@ -88,9 +111,15 @@ func TestFailedStatementKeepsNoLease(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	admin := h.data.Conn(t)
+	if !leased(t, admin, h.who["acme"]) {
+		t.Fatal("the session holds no lease of acme's")
+	}
 	h.DropIdle("acme", h.who)
-	if s := h.Stats()["eu-1"]; s.Open != 0 {
-		t.Errorf("a session that may hold acme's lease stays: %+v", s)
+	for leased(t, admin, h.who["acme"]) {
+		if t.Context().Err() != nil {
+			t.Fatal("a session that may hold acme's lease keeps it")
+		}
 	}
 	h.clean(t)
 }

@@ -43,6 +43,10 @@ type Config[C any] struct {
 	// Close ends a connection, and returns when its server has let it go. It
 	// is called outside of all locks.
 	Close func(C)
+	// Clear makes a connection nobody's, for [Pool.Drop], and reports whether
+	// that worked. It is called outside of all locks, for a connection that
+	// nobody has meanwhile. Defaults to never: what is dropped is closed.
+	Clear func(C) bool
 }
 
 // NewPool adds a pool to the group.
@@ -66,8 +70,9 @@ type Stats struct {
 	// Hits are acquisitions that found a connection of their key, Switches
 	// those that took over another key's, and Dials those that made one.
 	Hits, Switches, Dials uint64
-	// Evictions are idle connections ended to make room in the budget.
-	Evictions uint64
+	// Evictions are idle connections ended to make room in the budget, and Waits
+	// acquisitions that had to wait, in line or at a cap.
+	Evictions, Waits uint64
 }
 
 // Stats returns the sum over the pools of the group.
@@ -84,6 +89,7 @@ func (g *Group[C]) Stats() Stats {
 		sum.Switches += s.Switches
 		sum.Dials += s.Dials
 		sum.Evictions += s.Evictions
+		sum.Waits += s.Waits
 	}
 	return sum
 }

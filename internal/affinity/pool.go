@@ -27,7 +27,7 @@ type Pool[C any] struct {
 	closing int        // taken out of the pool, and not closed yet
 	drained *sync.Cond // when total or closing falls
 
-	hits, switches, dials, evictions uint64
+	hits, switches, dials, evictions, waits uint64
 }
 
 // share is what one key holds of a pool: connections lent or lined up for, and
@@ -134,6 +134,7 @@ func (p *Pool[C]) Try(key int64, limit int) (*Item[C], bool) {
 
 func (g *Group[C]) newWaiter(p *Pool[C], key int64) *waiter[C] {
 	g.seq++
+	p.waits++
 	return &waiter[C]{pool: p, key: key, seq: g.seq, grant: make(chan grant[C], 1)}
 }
 
@@ -215,15 +216,19 @@ func (p *Pool[C]) Release(it *Item[C], key int64) {
 	void := p.keys[it.held].dropped > it.lent
 	p.leave(it.held)
 	it.key, it.Fresh, it.since = key, false, g.clock()
-	var dead []*Item[C]
-	if p.closed || void {
+	var dead, dropped []*Item[C]
+	switch {
+	case p.closed:
 		dead = append(dead, p.retire(it))
-	} else {
+	case void:
+		dropped = append(dropped, it)
+	default:
 		p.link(it)
 	}
 	g.dispatch()
 	g.mu.Unlock()
 	closeAll(dead)
+	clearAll(dropped)
 }
 
 // Discard takes a connection out of the pool and ends it, unless it was never
@@ -251,22 +256,6 @@ func (p *Pool[C]) Discard(it *Item[C]) {
 
 // Dialled marks a fresh item's connection as made.
 func (it *Item[C]) Dialled(conn C) { it.Conn, it.Fresh = conn, false }
-
-// Drop ends the idle connections that belong to key, and those that are lent
-// to it now as soon as they are given back.
-func (p *Pool[C]) Drop(key int64) {
-	p.group.mu.Lock()
-	var dead []*Item[C]
-	for len(p.idle[key]) > 0 {
-		dead = append(dead, p.end(p.idle[key][0]))
-	}
-	if own := p.keys[key]; own != nil {
-		p.group.seq++
-		own.dropped = p.group.seq
-	}
-	p.group.mu.Unlock()
-	closeAll(dead)
-}
 
 // Close ends the idle connections, turns away who waits, and returns when all
 // lent connections have been given back and every connection is closed.
@@ -319,7 +308,7 @@ func (p *Pool[C]) Stats() Stats {
 func (p *Pool[C]) stats() Stats {
 	s := Stats{
 		Open: p.total, Idle: p.idles, Hits: p.hits, Switches: p.switches,
-		Dials: p.dials, Evictions: p.evictions,
+		Dials: p.dials, Evictions: p.evictions, Waits: p.waits,
 	}
 	for _, own := range p.keys {
 		s.Waiting += len(own.waiting)

@@ -12,7 +12,9 @@
 // for a thousand of which few ask for most, on pools that have been used for a
 // while; and for many schemas on few connections.
 //
-// Then it measures how long it takes to find a tenant among a million.
+// Then it measures how long it takes to find a tenant among a million, to shut
+// one out under writers, and to hear of a change that another node has made, and
+// what a noisy neighbour costs the others.
 package main
 
 import (
@@ -34,6 +36,7 @@ type settings struct {
 
 	rtt                 time.Duration
 	only, json, profile string
+	nodes               nodes
 }
 
 func main() {
@@ -58,6 +61,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
 	flags.StringVar(&s.json, "json", "", "write all figures to a `file` as JSON")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a profile of the statements to a `file`")
+	s.nodes.flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
@@ -74,6 +78,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		if err := s.measureResolution(ctx, &r); err != nil {
 			return err
 		}
+	}
+	if r.Latencies, err = s.nodes.measure(ctx); err != nil {
+		return err
 	}
 	if err := r.markdown(out); err != nil {
 		return err

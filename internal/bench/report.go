@@ -23,6 +23,8 @@ type report struct {
 	LoadSeconds    float64      `json:"load_seconds,omitempty"`
 	BytesPerTenant float64      `json:"bytes_per_tenant,omitempty"`
 	Resolution     []Resolution `json:"resolution,omitempty"`
+
+	Latencies []Latency `json:"latencies,omitempty"`
 }
 
 // markdown prints the tables for people.
@@ -46,6 +48,7 @@ func (r *report) markdown(w io.Writer) error {
 			fmt.Fprintf(&text, "| %s | %.0f | %d | %d |\n", line.Name, line.Nanos, line.Allocs, line.Bytes)
 		}
 	}
+	latencies(&text, r.Latencies)
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}

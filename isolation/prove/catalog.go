@@ -64,8 +64,9 @@ type Options struct {
 	Wall string
 	// TenantColumn is what tells the tenant's tables. Defaults to "tenant_id".
 	TenantColumn string
-	// Schema limits the tables that are looked at to one schema. Defaults to
-	// all, and to all that is not a table too.
+	// Schema limits the tables that are looked at, and what the role owns and
+	// may create, to one schema. Defaults to all, and to all that is not a table
+	// too.
 	Schema string
 	// Secret names columns, as "table.column", of which a tenant must not learn
 	// whether a value is there, say an e-mail address. The planner's statistics

@@ -40,5 +40,5 @@ SELECT 'warning', 'rule', t.oid::regclass || '.' || r.rulename, format('rule %I 
 UNION ALL
 SELECT 'info', 'event-trigger', e.evtname, format('event trigger %I runs code of %s whenever somebody migrates', e.evtname, e.evtowner::regrole),
        format('ALTER EVENT TRIGGER %I DISABLE', e.evtname)
-  FROM pg_event_trigger e, ask WHERE e.evtenabled <> 'D' AND ask.only_schema = ''
+  FROM pg_event_trigger e, ask WHERE e.evtenabled <> 'D' AND $4::text = ''
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')

@@ -19,7 +19,7 @@
 SELECT d.severity, d.code, d.code, format('role %I may call functions that %s', me.rolname, d.reason),
        format('REVOKE EXECUTE ON FUNCTION %s FROM %s', string_agg(p.oid::regprocedure::text, ', ' ORDER BY p.oid::regprocedure::text), g.list)
   FROM me, grantees g, ask, doors d JOIN candidates p ON p.proname ~ d.names
- WHERE ask.only_schema = '' AND EXISTS (SELECT FROM held m WHERE m.rolname !~ '^pg_' AND has_function_privilege(m.oid, p.oid, 'EXECUTE')
+ WHERE $4::text = '' AND EXISTS (SELECT FROM held m WHERE m.rolname !~ '^pg_' AND has_function_privilege(m.oid, p.oid, 'EXECUTE')
    AND m.rolname NOT IN ('partywall_owner', 'partywall_system'))
  GROUP BY d.severity, d.code, me.rolname, d.reason, g.list
 UNION ALL
@@ -27,7 +27,7 @@ SELECT 'breach', 'wall-right', c.oid::regclass::text, format('role %I may %s %s,
        format('REVOKE %s ON %s FROM %s', r.name, c.oid::regclass, g.list)
   FROM me, grantees g, ask, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'partywall',
        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'USAGE']) AS r (name)
- WHERE ask.wall <> '' AND ask.only_schema = ''
+ WHERE ask.wall <> '' AND $4::text = ''
    AND (c.relkind = 'S' AND c.relname IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo', 'turn') AND r.name IN ('SELECT', 'UPDATE', 'USAGE')
         AND NOT (r.name = 'USAGE' AND c.relname IN ('mark', 'mark_at'))
      OR c.relkind = 'r' AND c.relname IN ('key', 'fence', 'shared_table') AND r.name <> 'USAGE' AND NOT (r.name = 'SELECT' AND c.relname = 'shared_table'))
@@ -38,13 +38,13 @@ UNION ALL
 SELECT 'breach', 'wall-function', p.oid::regprocedure::text, format('role %I may call %s, which is the owner''s', me.rolname, p.oid::regprocedure),
        format('REVOKE EXECUTE ON FUNCTION %s FROM %s', p.oid::regprocedure, g.list)
   FROM me, grantees g, ask, pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'partywall'
- WHERE ask.wall <> '' AND ask.only_schema = '' AND p.proname IN ('verify', 'lock_key', 'fence_stands', 'turned', 'protect', 'grant_sequences', 'share', 'admit', 'evict')
+ WHERE ask.wall <> '' AND $4::text = '' AND p.proname IN ('verify', 'lock_key', 'fence_stands', 'turned', 'protect', 'grant_sequences', 'share', 'admit', 'evict')
    AND EXISTS (SELECT FROM held m WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system') AND has_function_privilege(m.oid, p.oid, 'EXECUTE'))
 UNION ALL
 SELECT 'breach', 'wall-trigger', 'partywall.fence', format('trigger %I of partywall.fence does not fire: sessions that remember a fence do not see it change', w.name),
        format('ALTER TABLE partywall.fence ENABLE ALWAYS TRIGGER %I', w.name)
   FROM ask, (VALUES ('turned'), ('emptied')) AS w (name)
- WHERE ask.wall <> '' AND ask.only_schema = '' AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE ask.wall <> '' AND $4::text = '' AND EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = w.name
    WHERE n.nspname = 'partywall' AND c.relname = 'fence' AND t.tgenabled IS DISTINCT FROM 'A')
 UNION ALL
@@ -58,17 +58,17 @@ SELECT 'breach', 'large-object', l.oid::text, format('large object %s knows no t
        CASE WHEN l.lomowner IN (SELECT oid FROM held) THEN format('ALTER LARGE OBJECT %s OWNER TO %s', l.oid, ask.keeper)
             ELSE format('REVOKE ALL ON LARGE OBJECT %s FROM %s', l.oid, g.list) END
   FROM me, grantees g, ask, pg_largeobject_metadata l
- WHERE ask.only_schema = '' AND NOT me.rolsuper AND (l.lomowner IN (SELECT oid FROM held)
+ WHERE $4::text = '' AND NOT me.rolsuper AND (l.lomowner IN (SELECT oid FROM held)
     OR EXISTS (SELECT FROM aclexplode(l.lomacl) a WHERE a.grantee = 0 OR a.grantee IN (SELECT oid FROM held)))
 UNION ALL
 SELECT 'warning', 'default-privileges', concat_ws('.', d.defaclrole::regrole::text, n.nspname),
        format('whatever %s makes%s is open to role %I from the start', d.defaclrole::regrole, ' in schema ' || quote_ident(n.nspname), me.rolname),
        format('ALTER DEFAULT PRIVILEGES FOR ROLE %s%s REVOKE ALL ON TABLES FROM %s', d.defaclrole::regrole, ' IN SCHEMA ' || quote_ident(n.nspname), g.list)
   FROM me, grantees g, ask, pg_default_acl d LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace
- WHERE ask.only_schema = '' AND d.defaclobjtype = 'r'
+ WHERE $4::text = '' AND d.defaclobjtype = 'r'
    AND EXISTS (SELECT FROM aclexplode(d.defaclacl) a WHERE a.grantee = 0 OR a.grantee IN (SELECT oid FROM held))
 UNION ALL
 SELECT 'breach', 'foreign-server', s.srvname, format('role %I may use foreign server %I, which no policy holds', me.rolname, s.srvname),
        format('REVOKE ALL ON FOREIGN SERVER %I FROM %s', s.srvname, g.list)
   FROM me, grantees g, ask, pg_foreign_server s
- WHERE ask.only_schema = '' AND EXISTS (SELECT FROM held m WHERE has_server_privilege(m.oid, s.oid, 'USAGE'))
+ WHERE $4::text = '' AND EXISTS (SELECT FROM held m WHERE has_server_privilege(m.oid, s.oid, 'USAGE'))

@@ -1,4 +1,7 @@
 -- What the role is, may become and owns.
+, judged AS NOT MATERIALIZED (
+  SELECT * FROM pg_namespace WHERE $4::text = '' OR nspname = $4::text
+)
 SELECT 'breach', 'role-superuser', rolname::text, format('role %I is a superuser and no policy holds it', rolname), format('ALTER ROLE %I NOSUPERUSER', rolname) FROM me WHERE rolsuper
 UNION ALL
 SELECT 'breach', 'role-login', session_user::text,
@@ -46,18 +49,19 @@ SELECT 'breach', 'role-owns-table', c.oid::regclass::text,
               CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
               c.oid::regclass, ask.keeper)
   FROM ask, held m JOIN pg_class c ON c.relowner = m.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition
+  JOIN judged n ON n.oid = c.relnamespace
  WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system')
 UNION ALL
 SELECT 'breach', 'role-owns-schema', n.nspname, format('role %I owns schema %I', m.rolname, n.nspname), format('ALTER SCHEMA %I OWNER TO %s', n.nspname, ask.keeper)
-  FROM ask, held m JOIN pg_namespace n ON n.nspowner = m.oid WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system', 'pg_database_owner')
+  FROM ask, held m JOIN judged n ON n.nspowner = m.oid WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system', 'pg_database_owner')
 UNION ALL
 SELECT 'breach', 'role-owns-function', p.oid::regprocedure::text, format('role %I owns function %s', m.rolname, p.oid::regprocedure),
        format('ALTER ROUTINE %s OWNER TO %s', p.oid::regprocedure, ask.keeper)
-  FROM ask, held m JOIN pg_proc p ON p.proowner = m.oid WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system')
+  FROM ask, held m JOIN pg_proc p ON p.proowner = m.oid JOIN judged n ON n.oid = p.pronamespace WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system')
 UNION ALL
 SELECT 'breach', 'create-in-schema', n.nspname, format('role %I may create in schema %I', me.rolname, n.nspname),
        format('REVOKE CREATE ON SCHEMA %I FROM %s', n.nspname, g.list)
-  FROM me, grantees g, pg_namespace n
+  FROM me, grantees g, judged n
  WHERE n.nspname !~ '^pg_(toast_)?temp_' AND n.nspowner NOT IN (SELECT oid FROM held) AND EXISTS (SELECT FROM held m WHERE has_schema_privilege(m.oid, n.oid, 'CREATE') AND m.rolname NOT IN ('partywall_owner', 'partywall_system', 'pg_database_owner'))
 UNION ALL
 SELECT 'breach', 'create-in-database', priv,

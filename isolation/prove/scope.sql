@@ -6,7 +6,7 @@
 -- Before it comes shared, the tables declared by partywall.share, whose table is
 -- not there where there is no wall.
 , ask AS MATERIALIZED (
-  SELECT COALESCE(NULLIF($1::text, ''), current_user) AS role, $2::text AS wall, $3::text AS tenant_column, $4::text AS only_schema, $5::text[] AS secret,
+  SELECT COALESCE(NULLIF($1::text, ''), current_user) AS role, $2::text AS wall, $3::text AS tenant_column, $5::text[] AS secret,
          CASE WHEN $2::text = '' THEN 'CURRENT_USER' ELSE 'partywall_owner' END AS keeper
 ), me AS MATERIALIZED (
   SELECT r.* FROM pg_roles r, ask WHERE r.rolname = ask.role
@@ -20,10 +20,11 @@
   SELECT 'PUBLIC' || COALESCE(string_agg(', ' || quote_ident(rolname), '' ORDER BY rolname), '') AS list
     FROM held WHERE rolname !~ '^pg_' AND rolname NOT IN ('partywall_owner', 'partywall_system')
 ), hosts AS MATERIALIZED (
-  -- The schemas of the host's.
-  SELECT n.oid, n.nspname FROM pg_namespace n, ask
+  -- The schemas of the host's. ($4 itself, for the planner to see whether there
+  -- are many: of ten thousand schemas it is to read the tables of one.)
+  SELECT n.oid, n.nspname FROM pg_namespace n
    WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
-     AND (ask.only_schema = '' OR n.nspname = ask.only_schema)
+     AND ($4::text = '' OR n.nspname = $4::text)
 ), tenanted AS MATERIALIZED (
   -- The tables that have a tenant column. Those of the wall are known by name:
   -- a migrator called partywall may have made the host's beside them.

@@ -23,4 +23,4 @@ SELECT 'warning', 'statistics-values', format('%s.%I', s.oid::regclass, s.attnam
   FROM secrets s WHERE s.gathers
 UNION ALL
 SELECT 'warning', 'secret-unknown', n.name, format('%s is secret, and no table has such a column and the tenant''s', n.name), ''
-  FROM ask, unnest(ask.secret) AS n (name) WHERE ask.only_schema = '' AND NOT EXISTS (SELECT FROM secrets s WHERE s.relname || '.' || s.attname = n.name)
+  FROM ask, unnest(ask.secret) AS n (name) WHERE $4::text = '' AND NOT EXISTS (SELECT FROM secrets s WHERE s.relname || '.' || s.attname = n.name)

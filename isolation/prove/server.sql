@@ -1,6 +1,6 @@
 -- The database and the server around the tables.
 SELECT 'warning', 'extension', e.extname, format('extension %I opens a door out of the database', e.extname), format('DROP EXTENSION %I', e.extname)
-  FROM pg_extension e, ask WHERE ask.only_schema = ''
+  FROM pg_extension e, ask WHERE $4::text = ''
    AND e.extname IN ('dblink', 'postgres_fdw', 'file_fdw', 'adminpack', 'pageinspect', 'pg_surgery', 'plpython3u', 'plperlu', 'pltclu', 'plsh')
 UNION ALL
 SELECT 'warning', 'publication', p.pubname || '.' || t.oid::regclass, format('publication %I carries the rows of all tenants in table %s', p.pubname, t.oid::regclass),
@@ -21,6 +21,6 @@ SELECT 'warning', 'setting', concat_ws('.', COALESCE(r.rolname, d.datname), spli
             ELSE format('ALTER ROLE %I %s RESET %I', r.rolname, 'IN DATABASE ' || quote_ident(d.datname), split_part(s.line, '=', 1)) END
   FROM me, ask, pg_db_role_setting c LEFT JOIN pg_roles r ON r.oid = c.setrole LEFT JOIN pg_database d ON d.oid = c.setdatabase,
        unnest(c.setconfig) AS s (line)
- WHERE ask.only_schema = '' AND c.setrole IN (0, me.oid) AND (c.setdatabase = 0 OR d.datname = current_database())
+ WHERE $4::text = '' AND c.setrole IN (0, me.oid) AND (c.setdatabase = 0 OR d.datname = current_database())
    AND (s.line IN ('row_security=off', 'row_security=false', 'row_security=0') OR s.line ~ '^(session|local)_preload_libraries=.' OR s.line ~ '^session_replication_role=(replica|local)'
      OR s.line ~ '^role=' AND session_user = current_user OR s.line ~ '^search_path=.*pg_temp.*,')

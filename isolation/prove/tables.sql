@@ -1,14 +1,14 @@
 -- Every relation of the host's, as the role that serves tenants sees it; the
 -- sentences are made in Go. What a superuser may do goes without saying, and what
 -- an owner may do goes away with the ownership.
-, walls AS (
+, walls AS NOT MATERIALIZED (
   SELECT p.polrelid, p.polname, pg_get_expr(p.polqual, p.polrelid) AS using, pg_get_expr(p.polwithcheck, p.polrelid) AS checking,
          p.polpermissive AND p.polcmd = '*' AND p.polroles = ARRAY[to_regrole(ask.wall)::oid] AS plain,
          (SELECT a.attname FROM pg_depend d JOIN pg_attribute a ON a.attrelid = p.polrelid AND a.attnum = d.refobjsubid
            WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refobjid = p.polrelid AND d.refobjsubid > 0 LIMIT 1) AS attname
     FROM ask, pg_policy p
    WHERE p.polname = CASE ask.wall WHEN 'partywall_app' THEN 'partywall_bound' WHEN 'partywall_pooled' THEN 'partywall_pooled' END
-), reference AS (
+), reference AS MATERIALIZED (
   SELECT a.atttypid, w.using FROM walls w JOIN pg_attribute a ON a.attrelid = w.polrelid AND a.attname = w.attname
    WHERE w.polrelid IN (to_regclass('partywall.reference_bigint'), to_regclass('partywall.reference_uuid'))
 )
