@@ -46,18 +46,11 @@ func (e *events) subscribe(fn func(Event)) (cancel func()) {
 	}
 }
 
-// add queues one change; nil stands for a tenant that is not known.
-func (e *events) add(before, after *Tenant) {
-	var event Event
-	if before != nil {
-		event.Before = *before
-	}
-	if after != nil {
-		event.After = *after
-	}
-	id := event.After.ID
-	if after == nil {
-		id = event.Before.ID
+// add queues one change; the zero Tenant stands for one that is not known.
+func (e *events) add(before, after Tenant) {
+	id := after.ID
+	if id.IsZero() {
+		id = before.ID
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -65,25 +58,25 @@ func (e *events) add(before, after *Tenant) {
 		return
 	}
 	if w, ok := e.waiting[id]; ok {
-		w.After = event.After
+		w.After = after
 		return
 	}
-	e.waiting[id] = &event
+	e.waiting[id] = &Event{Before: before, After: after}
 	e.order = append(e.order, id)
 	signal(e.ready)
 }
 
 // addDifference queues what changed from one snapshot to another.
 func (e *events) addDifference(before, after *snapshot) {
-	for t := range after.all {
-		old := before.byID.find(Key{id: t.ID})
-		if old == nil || old.Version != t.Version || !same(*old, *t) {
+	for r := range after.all {
+		t, old := r.tenant(), before.byID.find(Key{id: r.id}).tenant()
+		if old.Version != t.Version || !same(old, t) {
 			e.add(old, t)
 		}
 	}
 	for old := range before.all {
-		if after.byID.find(Key{id: old.ID}) == nil {
-			e.add(old, nil)
+		if after.byID.find(Key{id: old.id}) == nil {
+			e.add(old.tenant(), Tenant{})
 		}
 	}
 }

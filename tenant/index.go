@@ -11,19 +11,19 @@ import (
 // cut into shards, a shard never changes once it is published, and a change
 // replaces one shard of a few hundred pointers.
 //
-// A shard is a hash table with open addressing whose slots hold the tenant and
+// A shard is a hash table with open addressing whose slots hold the record and
 // seven bits of the hash, but not the key: for a million tenants that is a
 // third of what a Go map takes.
 type index struct {
 	seed   maphash.Seed // random: slugs are chosen by people who may wish us ill
-	key    func(*Tenant) Key
+	key    func(*record) Key
 	shards [shardCount]atomic.Pointer[shard]
 }
 
 const (
 	shardBits  = 11
 	shardCount = 1 << shardBits
-	groupSize  = 8
+	groupSize  = 7
 )
 
 type shard struct {
@@ -31,15 +31,16 @@ type shard struct {
 	used   int
 }
 
-// group is eight slots. Byte i of tags is zero when slot i is free, and else
-// the tag of its key, so that one comparison tells which slots are worth a
-// look: looking at a tenant is what costs, it is a miss of the cache.
+// group is seven slots, which fill a line of the cache. Byte i of tags is zero
+// when slot i is free, and else the tag of its key, so that one comparison tells
+// which slots are worth a look: looking at a record is what costs, it is a miss
+// of the cache.
 type group struct {
 	tags  uint64
-	slots [groupSize]*Tenant
+	slots [groupSize]*record
 }
 
-func newIndex(key func(*Tenant) Key) *index { return &index{seed: maphash.MakeSeed(), key: key} }
+func newIndex(key func(*record) Key) *index { return &index{seed: maphash.MakeSeed(), key: key} }
 
 // hash spreads k over 64 bits: the upper ones choose the shard, the middle
 // ones are the tag, the lower ones choose the group.
@@ -57,10 +58,11 @@ func (x *index) hash(k Key) uint64 {
 
 func (x *index) shard(h uint64) *atomic.Pointer[shard] { return &x.shards[h>>(64-shardBits)] }
 
-// Bytes of one value, for arithmetic on eight tags at once.
+// Bytes of one value, for arithmetic on all tags at once. The eighth byte has
+// no slot.
 const (
-	lowBits  = 0x0101010101010101
-	highBits = 0x8080808080808080
+	lowBits  = 0x01010101010101
+	highBits = 0x80808080808080
 )
 
 func tag(h uint64) uint64 { return 0x80 | h>>32&0x7f }
@@ -69,8 +71,8 @@ func tag(h uint64) uint64 { return 0x80 | h>>32&0x7f }
 // is, it may mark others: whoever asks looks again.
 func zeros(x uint64) uint64 { return (x - lowBits) &^ x & highBits }
 
-// find returns the tenant of key k, nil if there is none.
-func (x *index) find(k Key) *Tenant {
+// find returns the record of key k, nil if there is none.
+func (x *index) find(k Key) *record {
 	h := x.hash(k)
 	if s := x.shard(h).Load(); s != nil {
 		g, i := s.place(h, k)
@@ -88,7 +90,7 @@ func (s *shard) place(h uint64, k Key) (g, i int) {
 		tags := s.groups[g].tags
 		for match := zeros(tags ^ lowBits*tag(h)); match != 0; match &= match - 1 {
 			i = bits.TrailingZeros64(match) / 8
-			if t := s.groups[g].slots[i]; t != nil && k.names(t) {
+			if r := s.groups[g].slots[i]; r != nil && r.is(k) {
 				return g, i
 			}
 		}
@@ -101,10 +103,10 @@ func (s *shard) place(h uint64, k Key) (g, i int) {
 	}
 }
 
-// put sets the tenant of t's key. Unless the index is private to the caller,
+// put sets the record of r's key. Unless the index is private to the caller,
 // what readers hold is left as it is.
-func (x *index) put(t *Tenant, private bool) {
-	k := x.key(t)
+func (x *index) put(r *record, private bool) {
+	k := x.key(r)
 	h := x.hash(k)
 	at := x.shard(h)
 	s := at.Load()
@@ -116,7 +118,7 @@ func (x *index) put(t *Tenant, private bool) {
 	case !private:
 		s = &shard{groups: slices.Clone(s.groups), used: s.used}
 	}
-	s.set(h, k, t)
+	s.set(h, k, r)
 	at.Store(s)
 }
 
@@ -129,46 +131,46 @@ func grown(groups int, loading bool) int {
 	return groups + groups/4 + 1
 }
 
-func (s *shard) set(h uint64, k Key, t *Tenant) {
+func (s *shard) set(h uint64, k Key, r *record) {
 	g, i := s.place(h, k)
 	if s.groups[g].slots[i] == nil {
 		s.groups[g].tags |= tag(h) << (8 * i)
 		s.used++
 	}
-	s.groups[g].slots[i] = t
+	s.groups[g].slots[i] = r
 }
 
-// remove forgets t, if it is still t that its key leads to.
-func (x *index) remove(t *Tenant) {
-	k := x.key(t)
+// remove forgets r, if it is still r that its key leads to.
+func (x *index) remove(r *record) {
+	k := x.key(r)
 	h := x.hash(k)
 	at := x.shard(h)
 	s := at.Load()
 	if s == nil {
 		return
 	}
-	if g, i := s.place(h, k); s.groups[g].slots[i] == t {
-		at.Store(x.rebuild(s, len(s.groups), t))
+	if g, i := s.place(h, k); s.groups[g].slots[i] == r {
+		at.Store(x.rebuild(s, len(s.groups), r))
 	}
 }
 
 // rebuild returns a shard of so many groups with all of s except one.
-func (x *index) rebuild(s *shard, groups int, except *Tenant) *shard {
+func (x *index) rebuild(s *shard, groups int, except *record) *shard {
 	fresh := &shard{groups: make([]group, groups)}
-	for t := range s.all {
-		if t != except {
-			k := x.key(t)
-			fresh.set(x.hash(k), k, t)
+	for r := range s.all {
+		if r != except {
+			k := x.key(r)
+			fresh.set(x.hash(k), k, r)
 		}
 	}
 	return fresh
 }
 
-// all yields the tenants of s, in no order.
-func (s *shard) all(yield func(*Tenant) bool) {
+// all yields the records of s, in no order.
+func (s *shard) all(yield func(*record) bool) {
 	for g := range s.groups {
-		for _, t := range s.groups[g].slots {
-			if t != nil && !yield(t) {
+		for _, r := range s.groups[g].slots {
+			if r != nil && !yield(r) {
 				return
 			}
 		}

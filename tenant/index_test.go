@@ -35,7 +35,7 @@ func TestSnapshotAgainstMaps(t *testing.T) {
 				runtime.Gosched() // the writer is what is waited for
 				n := int64(i%tenants + 1)
 				least := newest[n].Load()
-				if got := s.find(ByNumber(n)); least > 0 && (got == nil || got.Version < least || got.Number != n) {
+				if got := s.find(ByNumber(n)); least > 0 && (got == nil || got.version < least || got.number != n) {
 					t.Errorf("number %d: %+v, want version %d", n, got, least)
 					return
 				}
@@ -73,7 +73,7 @@ func TestSnapshotAgainstMaps(t *testing.T) {
 
 	for id, want := range byID {
 		for _, key := range []Key{ByID(id), BySlug(want.Slug), ByNumber(want.Number)} {
-			if got := s.find(key); got == nil || got.Version != want.Version || got.ID != id {
+			if got := s.find(key); got == nil || got.version != want.Version || got.id != id {
 				t.Fatalf("%s: %+v, want version %d", key, got, want.Version)
 			}
 		}
@@ -106,7 +106,7 @@ func TestSnapshotSlugTakenOver(t *testing.T) {
 	a.Slug, a.Version = "z", 2
 	s.put(a)
 	for slug, want := range map[string]int64{"x": 2, "z": 1} {
-		if got := s.find(BySlug(slug)); got == nil || got.Number != want {
+		if got := s.find(BySlug(slug)); got == nil || got.number != want {
 			t.Errorf("%s: %+v", slug, got)
 		}
 	}
@@ -143,12 +143,12 @@ func TestSnapshotSlugClaimedLate(t *testing.T) {
 			s.private = private
 			for i, now := range told {
 				s.put(now)
-				if got := s.find(BySlug(now.Slug)); got == nil || got.Slug != now.Slug {
+				if got := s.find(BySlug(now.Slug)); got == nil || got.slug != now.Slug {
 					t.Errorf("%s, step %d: %s leads to %+v", name, i, now.Slug, got)
 				}
 			}
 			for slug, want := range map[string]int64{"x": 2, "z": 1} {
-				if got := s.find(BySlug(slug)); got == nil || got.Number != want {
+				if got := s.find(BySlug(slug)); got == nil || got.number != want {
 					t.Errorf("%s: %s leads to %+v, want number %d", name, slug, got, want)
 				}
 			}
@@ -165,7 +165,7 @@ func TestSnapshotRivals(t *testing.T) {
 	taker.UpdatedAt = time.Unix(1, 0)
 	s.put(taker)
 	s.put(old)
-	if got := s.find(BySlug("x")); got == nil || got.Number != 2 {
+	if got := s.find(BySlug("x")); got == nil || got.number != 2 {
 		t.Errorf("x leads to %+v", got)
 	}
 	old.Version, old.Slug = 2, "z"

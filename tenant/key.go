@@ -55,15 +55,15 @@ func (k Key) String() string {
 }
 
 // Matches reports whether t is the tenant that k names.
-func (k Key) Matches(t Tenant) bool { return k.names(&t) }
+func (k Key) Matches(t Tenant) bool { return k.names(&t.ID, t.Number, t.Slug) }
 
-// names is Matches without the copy of a tenant.
-func (k Key) names(t *Tenant) bool {
+// names reports whether k names the tenant that is called so.
+func (k Key) names(id *ID, number int64, slug string) bool {
 	switch {
 	case !k.id.IsZero():
-		return t.ID == k.id
+		return *id == k.id
 	case k.slug != "":
-		return t.Slug == k.slug
+		return slug == k.slug
 	}
-	return k.number != 0 && t.Number == k.number
+	return k.number != 0 && number == k.number
 }

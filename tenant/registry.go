@@ -132,10 +132,11 @@ var errClosed = errors.New("tenant: registry is closed")
 // the last [Options.MissTTL], and with [ErrUnavailable] when that cannot be
 // known because the catalog is not reached, or was not for so long that nothing
 // is served from memory any more.
-func (r *Registry) Lookup(ctx context.Context, key Key) (Tenant, error) {
+func (r *Registry) Lookup(ctx context.Context, key Key) (found Tenant, err error) {
 	if s := r.snap.Load(); s != nil && !r.troubled.Load() {
-		if t := s.find(key); t != nil {
-			return *t, nil
+		if known := s.find(key); known != nil {
+			known.unpack(&found)
+			return found, nil
 		}
 	}
 	return r.lookup(ctx, key)
@@ -153,14 +154,14 @@ func (r *Registry) lookup(ctx context.Context, key Key) (Tenant, error) {
 	if h := r.Health(); h.Err != nil && r.opts.MaxStale > 0 && h.Age > r.opts.MaxStale {
 		return Tenant{}, fmt.Errorf("%w: not reached for %s: %w", ErrUnavailable, h.Age.Round(time.Second), h.Err)
 	}
-	if t := s.find(key); t != nil {
-		return *t, nil
+	if known := s.find(key); known != nil {
+		return known.tenant(), nil
 	}
 	if err := r.confirm(ctx, r.opts.MissTTL); err != nil {
 		return Tenant{}, fmt.Errorf("tenant: looking up %s: %w", key, err)
 	}
-	if t := r.snap.Load().find(key); t != nil {
-		return *t, nil
+	if known := r.snap.Load().find(key); known != nil {
+		return known.tenant(), nil
 	}
 	return Tenant{}, fmt.Errorf("%w: %s", ErrNotFound, key)
 }
@@ -179,7 +180,7 @@ func (r *Registry) Refresh(ctx context.Context, key Key) (Tenant, error) {
 	r.apply(t)
 	if s := r.snap.Load(); s != nil {
 		if newer := s.find(ByID(t.ID)); newer != nil {
-			return *newer, nil
+			return newer.tenant(), nil
 		}
 	}
 	return t, nil
@@ -245,7 +246,7 @@ func (r *Registry) apply(t Tenant) {
 	}
 	if s := r.snap.Load(); s != nil {
 		if before, changed := s.put(t); changed {
-			r.events.add(before, &t)
+			r.events.add(before.tenant(), t)
 		}
 	}
 }

@@ -10,25 +10,25 @@ type snapshot struct {
 	count int
 	// rivals are, by slug, those that had it when last heard of, while bySlug
 	// leads to another tenant: word that they gave it up is still on its way.
-	rivals map[string][]*Tenant
-	words  map[string]string // see word
+	rivals map[string][]*record
+	words  map[words]*words // see shared
 	// private is true while the snapshot is being loaded and has no readers.
 	private bool
 }
 
 func newSnapshot() *snapshot {
 	return &snapshot{
-		byID:     newIndex(func(t *Tenant) Key { return Key{id: t.ID} }),
-		bySlug:   newIndex(func(t *Tenant) Key { return Key{slug: t.Slug} }),
-		byNumber: newIndex(func(t *Tenant) Key { return Key{number: t.Number} }),
-		rivals:   make(map[string][]*Tenant),
-		words:    make(map[string]string),
+		byID:     newIndex(func(r *record) Key { return Key{id: r.id} }),
+		bySlug:   newIndex(func(r *record) Key { return Key{slug: r.slug} }),
+		byNumber: newIndex(func(r *record) Key { return Key{number: r.number} }),
+		rivals:   make(map[string][]*record),
+		words:    make(map[words]*words),
 		private:  true,
 	}
 }
 
 // find returns the tenant that k names, nil if the snapshot has none.
-func (s *snapshot) find(k Key) *Tenant {
+func (s *snapshot) find(k Key) *record {
 	switch {
 	case !k.id.IsZero():
 		return s.byID.find(k)
@@ -43,110 +43,100 @@ func (s *snapshot) find(k Key) *Tenant {
 // put takes t in, unless the snapshot has that version or a newer one: answers
 // of the catalog overtake each other, and an older one must never win. It
 // returns what the snapshot had before, nil if nothing, and whether it changed.
-func (s *snapshot) put(t Tenant) (before *Tenant, changed bool) {
+func (s *snapshot) put(t Tenant) (before *record, changed bool) {
 	before = s.byID.find(Key{id: t.ID})
-	if before != nil && before.Version >= t.Version {
+	if before != nil && before.version >= t.Version {
 		return before, false
 	}
-	kept := new(Tenant) // not &t: that would allocate for what is turned away too
-	*kept = t
-	s.intern(kept)
+	kept := newRecord(&t, s.shared(wordsOf(&t)))
 	s.byID.put(kept, s.private)
 	s.byNumber.put(kept, s.private)
 	s.claim(kept, before)
 	if before == nil {
 		s.count++
-	} else if before.Slug != t.Slug {
+	} else if before.slug != kept.slug {
 		s.giveUp(before)
 	}
 	return before, true
 }
 
-// claim lets t have its slug in the index. Versions order what is heard of one
+// claim lets r have its slug in the index. Versions order what is heard of one
 // tenant, and nothing orders what is heard of two: who takes a slug over may be
 // heard of before, or long after, the one that gave it up. Of two that claim
 // one, the one that was changed last is believed. Should the clocks have lied,
 // giveUp puts it right as soon as the other one's next version is here.
-func (s *snapshot) claim(t, before *Tenant) {
-	holder := s.bySlug.find(Key{slug: t.Slug})
-	if holder == nil || holder.ID == t.ID {
-		s.bySlug.put(t, s.private)
+func (s *snapshot) claim(r, before *record) {
+	holder := s.bySlug.find(Key{slug: r.slug})
+	if holder == nil || holder.id == r.id {
+		s.bySlug.put(r, s.private)
 		return
 	}
-	rivals := slices.DeleteFunc(s.rivals[t.Slug], func(r *Tenant) bool { return r == before })
-	if t.UpdatedAt.Before(holder.UpdatedAt) {
-		s.rivals[t.Slug] = append(rivals, t)
+	rivals := slices.DeleteFunc(s.rivals[r.slug], func(rival *record) bool { return rival == before })
+	if r.updatedAt().Before(holder.updatedAt()) {
+		s.rivals[r.slug] = append(rivals, r)
 		return
 	}
-	s.rivals[t.Slug] = append(rivals, holder)
-	s.bySlug.put(t, s.private)
+	s.rivals[r.slug] = append(rivals, holder)
+	s.bySlug.put(r, s.private)
 }
 
 // giveUp takes from before the slug that its tenant has no more, and gives it
 // to the rival that was changed last, if there is any.
-func (s *snapshot) giveUp(before *Tenant) {
-	slug := before.Slug
-	rivals := slices.DeleteFunc(s.rivals[slug], func(r *Tenant) bool { return r == before })
+func (s *snapshot) giveUp(before *record) {
+	slug := before.slug
+	rivals := slices.DeleteFunc(s.rivals[slug], func(r *record) bool { return r == before })
 	switch heir := newest(rivals); {
 	case s.bySlug.find(Key{slug: slug}) != before:
 	case heir == nil:
 		s.bySlug.remove(before)
 	default:
 		s.bySlug.put(heir, s.private) // in one step: no reader finds nobody
-		rivals = slices.DeleteFunc(rivals, func(r *Tenant) bool { return r == heir })
+		rivals = slices.DeleteFunc(rivals, func(r *record) bool { return r == heir })
 	}
 	if s.rivals[slug] = rivals; len(rivals) == 0 {
 		delete(s.rivals, slug)
 	}
 }
 
-// newest returns the one of tenants that was changed last, nil of none.
-func newest(tenants []*Tenant) (found *Tenant) {
-	for _, t := range tenants {
-		if found == nil || t.UpdatedAt.After(found.UpdatedAt) {
-			found = t
+// newest returns the one of records that was changed last, nil of none.
+func newest(records []*record) (found *record) {
+	for _, r := range records {
+		if found == nil || r.updatedAt().After(found.updatedAt()) {
+			found = r
 		}
 	}
 	return found
 }
 
-// all yields every tenant, in no order.
-func (s *snapshot) all(yield func(*Tenant) bool) {
+// all yields every tenant's record, in no order.
+func (s *snapshot) all(yield func(*record) bool) {
 	for i := range s.byID.shards {
 		part := s.byID.shards[i].Load()
 		if part == nil {
 			continue
 		}
-		for t := range part.all {
-			if !yield(t) {
+		for r := range part.all {
+			if !yield(r) {
 				return
 			}
 		}
 	}
 }
 
-// maxWords bounds the words that are kept once for all tenants. A host that
-// has more plans and servers than this merely pays in memory.
-const maxWords = 4096
+// maxWords bounds what is kept once for all tenants: some 10 MB at the worst. A
+// host that has more statuses, plans, regions and servers in more combinations
+// than this merely pays in memory.
+const maxWords = 1 << 16
 
-// intern replaces the words that many tenants share by one copy of each.
-func (s *snapshot) intern(t *Tenant) {
-	p := &t.Placement
-	t.Status = Status(s.word(string(t.Status)))
-	t.Plan, t.Region = Plan(s.word(string(t.Plan))), Region(s.word(string(t.Region)))
-	p.Server, p.Strategy = s.word(p.Server), Strategy(s.word(string(p.Strategy)))
-	if t.Name == t.Slug {
-		t.Name = t.Slug
-	}
-}
-
-func (s *snapshot) word(w string) string {
-	known, ok := s.words[w]
-	if !ok && len(s.words) < maxWords {
-		s.words[w] = w
-	}
-	if ok {
+// shared returns the one copy of w.
+func (s *snapshot) shared(w words) *words {
+	if known, ok := s.words[w]; ok {
 		return known
 	}
-	return w
+	kept := new(words) // not &w: that would allocate for what is known too
+	*kept = w
+	if len(s.words) < maxWords {
+		s.words[w] = kept
+	}
+	return kept
 }
