@@ -13,6 +13,9 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
+// AllSQL yields all tenants.
+const AllSQL = allSQL
+
 // Template is a database with an empty catalog.
 func Template(t testing.TB) *pgtest.Template {
 	set, err := migrations()

@@ -3,9 +3,12 @@ package pgtenant_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/partywall/partywall/internal/pgtest"
 	"github.com/partywall/partywall/tenant"
@@ -128,14 +131,42 @@ func BenchmarkLoad(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for b.Loop() {
-		c, err := pgtenant.Open(b.Context(), pool, nil)
-		if err != nil {
-			b.Fatal(err)
+	b.Run("registry", func(b *testing.B) {
+		for b.Loop() {
+			c, err := pgtenant.Open(b.Context(), pool, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if n := c.Health().Tenants; n != 1_000_000 {
+				b.Fatalf("%d tenants", n)
+			}
+			c.Close()
 		}
-		if n := c.Health().Tenants; n != 1_000_000 {
-			b.Fatalf("%d tenants", n)
+	})
+	// What the rows take to arrive, read by nobody: by the query that the
+	// registry asks, and by COPY. They are why it does not ask by COPY.
+	b.Run("rows", func(b *testing.B) {
+		for b.Loop() {
+			rows, err := pool.Query(b.Context(), pgtenant.AllSQL)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for rows.Next() { //nolint:revive // only counted
+			}
+			if err := rows.Err(); err != nil || rows.CommandTag().RowsAffected() != 1_000_000 {
+				b.Fatal(rows.CommandTag(), err)
+			}
 		}
-		c.Close()
-	}
+	})
+	b.Run("copy", func(b *testing.B) {
+		for b.Loop() {
+			err := pool.AcquireFunc(b.Context(), func(c *pgxpool.Conn) error {
+				_, err := c.Conn().PgConn().CopyTo(b.Context(), io.Discard, "COPY ("+pgtenant.AllSQL+") TO STDOUT (FORMAT binary)")
+				return err
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
