@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 
@@ -14,7 +16,7 @@ type call struct {
 	sent    redis.Cmder // cmd, or what goes in its place
 	command *command
 	home    *home
-	ns      string // what the tenant's keys begin with
+	ns      string // what the tenant's keys begin with, or its channels
 	saved   []saved
 }
 
@@ -52,6 +54,9 @@ func (c *call) open() error {
 	}
 	if err != nil {
 		c.restore()
+		if errors.Is(err, redis.ErrNoScript) {
+			return err //nolint:wrapcheck // what go-redis looks for, to send the script itself
+		}
 		return &CommandError{Name: c.command.name, Reason: err.Error()}
 	}
 	return nil
@@ -64,7 +69,7 @@ func (c *call) close() {
 	}
 	c.restore()
 	if c.command.after != nil && c.cmd.Err() == nil {
-		strip(c.cmd, c.ns, c.command.after)
+		c.strip(c.command.after)
 	}
 	if err := c.cmd.Err(); err != nil {
 		c.cmd.SetErr(readable(err, c.ns))
@@ -155,8 +160,17 @@ func handOver(to, from redis.Cmder) {
 // second rewrites the first argument behind the command's name.
 func (c *call) second() error { return c.from(1, 1) }
 
-// rest rewrites all arguments behind a subcommand.
-func (c *call) rest() error { return c.from(2, len(c.cmd.Args())-1) }
+// publish is PUBLISH and SPUBLISH.
+func (c *call) publish() error {
+	c.ns = c.home.channels()
+	return c.second()
+}
+
+// counted is PUBSUB NUMSUB and SHARDNUMSUB.
+func (c *call) counted() error {
+	c.ns = c.home.channels()
+	return c.from(2, len(c.cmd.Args())-1)
+}
 
 func (c *call) from(first, last int) error {
 	if last >= len(c.cmd.Args()) {
@@ -172,11 +186,27 @@ func (c *call) from(first, last int) error {
 
 // pattern is KEYS: a namespace has no character that means something in a
 // pattern, so what matches begins with it.
-func (c *call) pattern() error { return c.second() }
+func (c *call) pattern() error {
+	if err := c.second(); err != nil {
+		return err
+	}
+	return c.oneNode(1)
+}
+
+// oneNode has a cluster asked where the tenant's keys are, by the argument that
+// holds the tag.
+func (c *call) oneNode(at int8) error {
+	if c.home.cluster && !c.home.opts.HashTags {
+		return errors.New("of a cluster it sees one node; use All, or set Options.HashTags")
+	}
+	c.sent.SetFirstKeyPos(at)
+	return nil
+}
 
 // channels is PUBSUB CHANNELS and SHARDCHANNELS, which show everybody's when
 // they are given no pattern.
 func (c *call) channels() error {
+	c.ns = c.home.channels()
 	if len(c.cmd.Args()) > 2 {
 		return c.from(2, len(c.cmd.Args())-1)
 	}
@@ -192,7 +222,7 @@ func (c *call) copy() error {
 				at++
 				continue
 			}
-			return fmt.Errorf("DB leads into another database")
+			return errors.New("DB leads into another database")
 		}
 	}
 	return c.byKeys()
@@ -201,7 +231,7 @@ func (c *call) copy() error {
 // scan is SCAN with everything that it may be given.
 func (c *call) scan() error {
 	args := c.cmd.Args()
-	matched := false
+	matched := 0
 	for at := 2; at < len(args); at += 2 {
 		name, ok := word(args[at])
 		if !ok || at+1 >= len(args) {
@@ -209,7 +239,7 @@ func (c *call) scan() error {
 		}
 		switch name {
 		case "match":
-			matched = true
+			matched = at + 1
 			if err := c.rewrite(at + 1); err != nil {
 				return err
 			}
@@ -218,10 +248,13 @@ func (c *call) scan() error {
 			return fmt.Errorf("%.20q is no option that is known", name)
 		}
 	}
-	if matched {
-		return nil
+	if matched == 0 {
+		matched = len(args) + 1
+		if err := c.extend("match", c.ns+"*"); err != nil {
+			return err
+		}
 	}
-	return c.extend("match", c.ns+"*")
+	return c.oneNode(int8(min(matched, math.MaxInt8))) //nolint:gosec // G115: bounded
 }
 
 // sort is SORT and SORT_RO, whose patterns are keys of other values.

@@ -1,22 +1,21 @@
 package cache
 
-import (
-	"strings"
-)
+import "strings"
 
 // command is what is known of one command of Redis.
 type command struct {
 	name   string // "get", or with a subcommand "object|freq"
 	keys   []keySpec
 	writes bool
+	grows  bool                // may need memory
 	below  map[string]*command // by subcommand
 
 	// The rest is ours, not Redis's; see policy.go.
 
-	refused string                      // why, "" if it is let through
-	before  func(c *call) error         // instead of rewriting by keys
-	after   func(v any, ns string) any  // takes the prefix out of a reply
-	outside bool                        // needs the host's own user under level User
+	refused string              // why, "" if it is let through
+	before  func(c *call) error // instead of rewriting by keys
+	after   reply               // takes the prefix out of a reply
+	outside bool                // needs the host's own user under level User
 }
 
 // keySpec says where a command's keys are, in the words of

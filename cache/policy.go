@@ -24,6 +24,9 @@ func (all commands) decide() {
 		c := all.at(name)
 		c.refused, c.before, c.after, c.outside = "", s.before, s.after, s.outside
 	}
+	for name := range strings.FieldsSeq(writers) {
+		all.at(name).writes = true
+	}
 }
 
 // decide is by what Redis says alone.
@@ -51,6 +54,9 @@ func (all commands) refuse(name, reason string) {
 
 // harmless have no keys, and show nothing of anybody.
 const harmless = `ping echo time wait`
+
+// writers may write, or tell others something, though Redis does not say so.
+const writers = `eval evalsha publish spublish`
 
 // refusals are the commands that have no place behind the wall, by why.
 func refusals() map[string]string {
@@ -84,7 +90,7 @@ func refusals() map[string]string {
 // besides.
 type special struct {
 	before  func(c *call) error
-	after   func(v any, ns string) any
+	after   reply
 	outside bool
 }
 
@@ -107,11 +113,12 @@ func specials() map[string]special {
 		"bzmpop":               {after: stripFirst},
 		"xread":                {after: stripStreams},
 		"xreadgroup":           {after: stripStreams},
-		"publish":              {before: (*call).second},
+		"publish":              {before: (*call).publish},
+		"spublish":             {before: (*call).publish},
 		"pubsub|channels":      {before: (*call).channels, after: stripAll, outside: true},
 		"pubsub|shardchannels": {before: (*call).channels, after: stripAll, outside: true},
-		"pubsub|numsub":        {before: (*call).rest, after: stripPairs},
-		"pubsub|shardnumsub":   {before: (*call).rest, after: stripPairs},
+		"pubsub|numsub":        {before: (*call).counted, after: stripPairs},
+		"pubsub|shardnumsub":   {before: (*call).counted, after: stripPairs},
 		"eval":                 {before: (*call).script},
 		"eval_ro":              {before: (*call).script},
 		"evalsha":              {before: (*call).hashed},

@@ -7,10 +7,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// reply takes the namespace out of what a command answers.
+type reply func(c *call, v any) any
+
 // strip takes the namespace out of a reply that has keys in it.
-func strip(cmd redis.Cmder, ns string, after func(v any, ns string) any) {
-	bare := func(key string) string { return strings.TrimPrefix(key, ns) }
-	switch cmd := cmd.(type) {
+func (c *call) strip(after reply) {
+	bare := func(key string) string { return strings.TrimPrefix(key, c.ns) }
+	switch cmd := c.cmd.(type) {
 	case *redis.ZWithKeyCmd:
 		if v := cmd.Val(); v != nil {
 			v.Key = bare(v.Key)
@@ -28,7 +31,7 @@ func strip(cmd redis.Cmder, ns string, after func(v any, ns string) any) {
 		}
 	case *redis.ScanCmd:
 		page, cursor := cmd.Val()
-		cmd.SetVal(bareAll(page, ns), cursor)
+		cmd.SetVal(bareAll(page, c.ns), cursor)
 	case *redis.MapStringIntCmd:
 		counts := map[string]int64{}
 		for key, n := range cmd.Val() {
@@ -36,17 +39,17 @@ func strip(cmd redis.Cmder, ns string, after func(v any, ns string) any) {
 		}
 		cmd.SetVal(counts)
 	case *redis.StringSliceCmd:
-		stripStrings(cmd, ns, after)
+		c.stripStrings(cmd, after)
 	case *redis.StringCmd:
-		if s, ok := after(cmd.Val(), ns).(string); ok {
+		if s, ok := after(c, cmd.Val()).(string); ok {
 			cmd.SetVal(s)
 		}
 	case *redis.SliceCmd:
-		if v, ok := after(cmd.Val(), ns).([]any); ok {
+		if v, ok := after(c, cmd.Val()).([]any); ok {
 			cmd.SetVal(v)
 		}
 	case *redis.Cmd:
-		cmd.SetVal(after(cmd.Val(), ns))
+		cmd.SetVal(after(c, cmd.Val()))
 	}
 }
 
@@ -58,53 +61,53 @@ func bareAll(keys []string, ns string) []string {
 }
 
 // stripStrings goes by what is done to the same reply as anything.
-func stripStrings(cmd *redis.StringSliceCmd, ns string, after func(v any, ns string) any) {
+func (c *call) stripStrings(cmd *redis.StringSliceCmd, after reply) {
 	values := cmd.Val()
 	anything := make([]any, len(values))
 	for i, v := range values {
 		anything[i] = v
 	}
-	bare, _ := after(anything, ns).([]any)
+	bare, _ := after(c, anything).([]any)
 	for i := range bare {
 		values[i], _ = bare[i].(string)
 	}
 }
 
 // stripAll is for a list of keys.
-func stripAll(v any, ns string) any {
+func stripAll(c *call, v any) any {
 	list, _ := v.([]any)
 	for i := range list {
-		list[i] = stripOne(list[i], ns)
+		list[i] = stripOne(c, list[i])
 	}
 	return v
 }
 
-func stripOne(v any, ns string) any {
+func stripOne(c *call, v any) any {
 	if s, ok := v.(string); ok {
-		return strings.TrimPrefix(s, ns)
+		return strings.TrimPrefix(s, c.ns)
 	}
 	return v
 }
 
 // stripFirst is for a key and what was taken from it.
-func stripFirst(v any, ns string) any {
+func stripFirst(c *call, v any) any {
 	if list, ok := v.([]any); ok && len(list) > 0 {
-		list[0] = stripOne(list[0], ns)
+		list[0] = stripOne(c, list[0])
 	}
 	return v
 }
 
 // stripPairs is for keys each with something about it, as a list or as a map.
-func stripPairs(v any, ns string) any {
+func stripPairs(c *call, v any) any {
 	switch v := v.(type) {
 	case []any:
 		for i := 0; i < len(v); i += 2 {
-			v[i] = stripOne(v[i], ns)
+			v[i] = stripOne(c, v[i])
 		}
 	case map[any]any:
 		bare := make(map[any]any, len(v))
 		for key, value := range v {
-			bare[stripOne(key, ns)] = value
+			bare[stripOne(c, key)] = value
 		}
 		return bare
 	}
@@ -112,21 +115,21 @@ func stripPairs(v any, ns string) any {
 }
 
 // stripStreams is for a list of streams, each with its name first, or a map.
-func stripStreams(v any, ns string) any {
+func stripStreams(c *call, v any) any {
 	list, ok := v.([]any)
 	if !ok {
-		return stripPairs(v, ns)
+		return stripPairs(c, v)
 	}
 	for i := range list {
-		list[i] = stripFirst(list[i], ns)
+		list[i] = stripFirst(c, list[i])
 	}
 	return v
 }
 
 // stripScan is for a cursor and a page of keys.
-func stripScan(v any, ns string) any {
+func stripScan(c *call, v any) any {
 	if list, ok := v.([]any); ok && len(list) == 2 {
-		list[1] = stripAll(list[1], ns)
+		list[1] = stripAll(c, list[1])
 	}
 	return v
 }

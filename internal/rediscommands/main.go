@@ -167,6 +167,10 @@ func render(version string, commands []command) []byte {
 			fmt.Fprint(&out, ", writes: true")
 		}
 
+		if slices.Contains(c.flags, "denyoom") {
+			fmt.Fprint(&out, ", grows: true")
+		}
+
 		if len(c.keys) > 0 {
 			fmt.Fprint(&out, ", keys: []keySpec{")
 
