@@ -12,10 +12,11 @@ type command struct {
 
 	// The rest is ours, not Redis's; see policy.go.
 
-	refused string              // why, "" if it is let through
-	before  func(c *call) error // instead of rewriting by keys
-	after   reply               // takes the prefix out of a reply
-	outside bool                // needs the host's own user under level User
+	refused   string              // why, "" if it is let through
+	before    func(c *call) error // instead of rewriting by keys
+	after     reply               // takes the prefix out of a reply
+	everyNode bool                // of a cluster has to hear it
+	outside   bool                // needs the host's own user under level User
 }
 
 // keySpec says where a command's keys are, in the words of

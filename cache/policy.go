@@ -22,7 +22,7 @@ func (all commands) decide() {
 	}
 	for name, s := range specials() {
 		c := all.at(name)
-		c.refused, c.before, c.after, c.outside = "", s.before, s.after, s.outside
+		c.refused, c.before, c.after, c.outside, c.everyNode = "", s.before, s.after, s.outside, s.everyNode
 	}
 	for name := range strings.FieldsSeq(writers) {
 		all.at(name).writes = true
@@ -89,9 +89,10 @@ func refusals() map[string]string {
 // special is what is done to a command instead of rewriting its keys, or
 // besides.
 type special struct {
-	before  func(c *call) error
-	after   reply
-	outside bool
+	before    func(c *call) error
+	after     reply
+	outside   bool
+	everyNode bool
 }
 
 // specials are the commands that say keys where specifications do not look,
@@ -123,7 +124,7 @@ func specials() map[string]special {
 		"eval_ro":              {before: (*call).script},
 		"evalsha":              {before: (*call).hashed},
 		"evalsha_ro":           {before: (*call).hashed},
-		"script|load":          {before: (*call).load, after: renameScript},
+		"script|load":          {before: (*call).load, after: renameScript, everyNode: true},
 		"script|exists":        {before: (*call).exists},
 	}
 }

@@ -30,7 +30,7 @@ func (k *keySpec) positions(args []any, visit func(at int) error) error {
 			last = begin + rest/k.limit - 1
 		}
 	}
-	if last >= len(args) {
+	if last >= len(args) || last < begin && !k.counted {
 		return fmt.Errorf("%d arguments are too few", len(args))
 	}
 	for at := begin; at <= last; at += step {

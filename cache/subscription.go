@@ -29,21 +29,29 @@ type Subscription struct {
 // server has heard of it; what is published from then on arrives, as long as
 // the connection stands. Whoever subscribes closes it.
 func (c *Client) Subscribe(ctx context.Context, channels ...string) (*Subscription, error) {
-	return c.subscribe(ctx, channels, redis.UniversalClient.Subscribe)
+	return c.subscribe(ctx, channels, func(to redis.UniversalClient, _ *home, channels ...string) *redis.PubSub {
+		return to.Subscribe(ctx, channels...)
+	})
 }
 
-// PSubscribe is [Client.Subscribe] on all channels that match patterns.
+// PSubscribe is [Client.Subscribe] on all channels that match patterns. Under
+// level User it is the host's own user who listens: no other may, to a pattern
+// that is not the very one Redis was told of.
 func (c *Client) PSubscribe(ctx context.Context, patterns ...string) (*Subscription, error) {
-	return c.subscribe(ctx, patterns, redis.UniversalClient.PSubscribe)
+	return c.subscribe(ctx, patterns, func(_ redis.UniversalClient, h *home, patterns ...string) *redis.PubSub {
+		return h.base.PSubscribe(ctx, patterns...)
+	})
 }
 
 // SSubscribe is [Client.Subscribe] on channels of a cluster's shard.
 func (c *Client) SSubscribe(ctx context.Context, channels ...string) (*Subscription, error) {
-	return c.subscribe(ctx, channels, redis.UniversalClient.SSubscribe)
+	return c.subscribe(ctx, channels, func(to redis.UniversalClient, _ *home, channels ...string) *redis.PubSub {
+		return to.SSubscribe(ctx, channels...)
+	})
 }
 
 func (c *Client) subscribe(
-	ctx context.Context, channels []string, how func(redis.UniversalClient, context.Context, ...string) *redis.PubSub,
+	ctx context.Context, channels []string, how func(to redis.UniversalClient, h *home, channels ...string) *redis.PubSub,
 ) (*Subscription, error) {
 	if len(channels) == 0 {
 		return nil, &CommandError{Name: "subscribe", Reason: "it needs a channel"}
@@ -56,7 +64,7 @@ func (c *Client) subscribe(
 	for i, channel := range channels {
 		named[i] = w.home.channels() + channel
 	}
-	s := &Subscription{pubsub: how(w.target, ctx, named...), work: w, leave: sync.OnceFunc(w.leave)}
+	s := &Subscription{pubsub: how(w.target, w.home, named...), work: w, leave: sync.OnceFunc(w.leave)}
 	if _, err := s.pubsub.Receive(ctx); err != nil { // that it is subscribed
 		_ = s.Close()
 		return nil, readable(err, w.ns)

@@ -129,29 +129,33 @@ func (u *users) declare(ctx context.Context, h *home) error {
 	return nil
 }
 
-// rules are what the tenant's user may do, by commands that the server has.
+// rules are what the tenant's user may do, of what the server knows by name.
 func (u *users) rules(h *home, names []string) []string {
-	pattern := escape(h.owned) + marks
-	rules := []string{"reset", "on", ">" + u.password(h), "~" + pattern, "&" + pattern,
-		// What go-redis says when it connects, and asks of a cluster.
-		"+auth", "+hello", "+client|setinfo", "+client|setname", "+command", "+cluster|slots", "+cluster|shards", "+readonly",
-		"+multi", "+exec", "+discard", "+watch", "+unwatch",
-		"+subscribe", "+psubscribe", "+ssubscribe", "+unsubscribe", "+punsubscribe", "+sunsubscribe"}
-	var commands []string
+	rules := []string{"reset", "on", ">" + u.password(h), "~" + escape(h.owned) + marks, "&" + escape(h.channels()) + "*"}
+	allowed := strings.Fields(connecting)
 	for name, c := range known() {
-		if c.below != nil {
-			for inner, c := range c.below {
-				if c.refused == "" && !c.outside && slices.Contains(names, name) {
-					commands = append(commands, "+"+name+"|"+inner)
-				}
+		if c.below == nil {
+			c.below = map[string]*command{"": c}
+		}
+		for inner, c := range c.below {
+			if c.refused == "" && !c.outside {
+				allowed = append(allowed, strings.TrimSuffix(name+"|"+inner, "|"))
 			}
-		} else if c.refused == "" && !c.outside && slices.Contains(names, name) {
-			commands = append(commands, "+"+name)
 		}
 	}
-	slices.Sort(commands)
-	return append(rules, commands...)
+	for _, name := range names {
+		if slices.Contains(allowed, name) {
+			rules = append(rules, "+"+name)
+		}
+	}
+	return rules
 }
+
+// connecting is what go-redis says when it connects, what it asks of a cluster,
+// and what transactions and subscriptions are made of.
+const connecting = `auth hello client|setinfo client|setname command cluster|slots cluster|shards readonly
+	multi exec discard watch unwatch
+	subscribe psubscribe ssubscribe unsubscribe punsubscribe sunsubscribe`
 
 // dismiss ends the tenant's user on every node.
 func (u *users) dismiss(ctx context.Context, h *home) error {

@@ -54,7 +54,12 @@ func (w *work) run(ctx context.Context, to target, cmd redis.Cmder) error {
 	if w.user != nil && call.command.outside {
 		to = w.home.base // the tenant's user may not; the pattern holds it
 	}
-	_ = to.Process(ctx, call.sent) // is in it
+	if cluster, ok := to.(*redis.ClusterClient); ok && call.command.everyNode {
+		_ = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			return node.Process(ctx, call.sent.Clone())
+		})
+	}
+	_ = to.Process(ctx, call.sent) // its error is in it
 	call.close()
 	w.calls.put(call)
 	return cmd.Err() //nolint:wrapcheck // the server's word

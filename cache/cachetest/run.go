@@ -37,6 +37,7 @@ type house struct {
 	inA     context.Context //nolint:containedctx // a tenant's context is what is tested
 	inB     context.Context //nolint:containedctx // as above
 	cluster bool
+	level   cache.Level
 }
 
 // Run runs the kit.
@@ -78,7 +79,7 @@ func parts() map[string]func(*testing.T, *house) {
 func open(t *testing.T, s Server) *house {
 	t.Helper()
 	const letters = 8
-	h := &house{prefix: "cachetest-" + strings.ToLower(rand.Text()[:letters]) + ":"}
+	h := &house{prefix: "cachetest-" + strings.ToLower(rand.Text()[:letters]) + ":", level: s.Level}
 	level := s.Level
 	if level == "" {
 		level = cache.Namespace

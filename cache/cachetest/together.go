@@ -3,6 +3,7 @@ package cachetest
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -130,8 +131,11 @@ func (h *house) keyOf(t *testing.T, value string) string {
 	t.Helper()
 	nodes := []redis.Cmdable{h.raw}
 	if cluster, ok := h.raw.(*redis.ClusterClient); ok {
+		var mu sync.Mutex
 		nodes = nil
 		must(t, cluster.ForEachMaster(t.Context(), func(_ context.Context, node *redis.Client) error {
+			mu.Lock()
+			defer mu.Unlock()
 			nodes = append(nodes, node)
 			return nil
 		}))
