@@ -254,7 +254,7 @@ func (c *call) scan() error {
 			return err
 		}
 	}
-	return c.oneNode(int8(min(matched, math.MaxInt8))) //nolint:gosec // G115: bounded
+	return c.oneNode(int8(min(matched, math.MaxInt8)))
 }
 
 // sort is SORT and SORT_RO, whose patterns are keys of other values.

@@ -48,7 +48,7 @@ func (e *entry) encode() []byte {
 	if e.none {
 		out[1] = entryNone
 	}
-	binary.BigEndian.PutUint64(out[2:], uint64(e.fresh.UnixMilli())) //nolint:gosec // G115: the bits, not the value
+	binary.BigEndian.PutUint64(out[2:], uint64(e.fresh.UnixMilli()))
 	return append(out, e.data...)
 }
 
@@ -56,6 +56,6 @@ func decodeEntry(data []byte) (entry, error) {
 	if len(data) < entryHead || data[0] != entryMark || data[1] != entryValue && data[1] != entryNone {
 		return entry{}, errEntry
 	}
-	millis := int64(binary.BigEndian.Uint64(data[2:])) //nolint:gosec // G115: as above
+	millis := int64(binary.BigEndian.Uint64(data[2:])) //nolint:gosec // G115: the bits, not the value
 	return entry{fresh: time.UnixMilli(millis), none: data[1] == entryNone, data: data[entryHead:]}, nil
 }

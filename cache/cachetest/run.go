@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,11 +47,9 @@ func Run(t *testing.T, s Server) {
 	for name, test := range parts() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for _, without := range s.Without {
-				if name == without {
-					t.Logf("left out: %s", name)
-					return
-				}
+			if slices.Contains(s.Without, name) {
+				t.Logf("left out: %s", name)
+				return
 			}
 			test(t, open(t, s))
 		})
