@@ -38,6 +38,7 @@ func programs() []string {
 func testOnly() []string {
 	return []string{
 		"internal/pgtest", "internal/pgserver", "internal/pgbouncer", "internal/process", "internal/layout",
+		"internal/redisserver", "internal/redistest",
 	}
 }
 

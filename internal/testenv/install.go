@@ -14,6 +14,7 @@ import (
 
 	"github.com/partywall/partywall/internal/pgbouncer"
 	"github.com/partywall/partywall/internal/pgserver"
+	"github.com/partywall/partywall/internal/redisserver"
 )
 
 // denyServices is a policy-rc.d that forbids packages to start their services
@@ -39,18 +40,31 @@ func missingPackages() []string {
 		missing = append(missing, "pgbouncer")
 	}
 
+	if _, err := redisserver.Find(); err != nil {
+		missing = append(missing, "redis-server")
+	}
+
 	return missing
 }
 
 // needs says what to install. A missing PostgreSQL alone is no error: package
 // embedded has other sources.
 func needs(missing []string) error {
-	if !slices.Contains(missing, "pgbouncer") {
+	var errs []error
+	if slices.Contains(missing, "pgbouncer") {
+		errs = append(errs, pgbouncer.ErrNotFound)
+	}
+
+	if slices.Contains(missing, "redis-server") {
+		errs = append(errs, redisserver.ErrNotFound)
+	}
+
+	if len(errs) == 0 {
 		return nil
 	}
 
 	return fmt.Errorf("testenv: %w\ntestenv: install what is missing: apt-get install %s\n"+
-		"testenv: or, as root: go run ./internal/testenv -install", pgbouncer.ErrNotFound, strings.Join(missing, " "))
+		"testenv: or, as root: go run ./internal/testenv -install", errors.Join(errs...), strings.Join(missing, " "))
 }
 
 // installer installs packages without their services.

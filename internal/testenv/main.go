@@ -5,12 +5,14 @@
 //	go run ./internal/testenv
 //
 // It starts a private PostgreSQL (see package embedded, or uses the one in
-// DATABASE_URL) and a private PgBouncer in front of it, tells the command
-// where they are, and exits with the command's status:
+// DATABASE_URL), a private PgBouncer in front of it, and private Redis servers,
+// tells the command where they are, and exits with the command's status:
 //
-//	PARTYWALL_TEST_POSTGRES   superuser's URL to the database postgres
-//	PARTYWALL_TEST_SOCKET     the same over a unix socket, where there is one
-//	PARTYWALL_TEST_PGBOUNCER  host:port of PgBouncer, in transaction mode
+//	PARTYWALL_TEST_POSTGRES       superuser's URL to the database postgres
+//	PARTYWALL_TEST_SOCKET         the same over a unix socket, where there is one
+//	PARTYWALL_TEST_PGBOUNCER      host:port of PgBouncer, in transaction mode
+//	PARTYWALL_TEST_REDIS          host:port of a Redis server
+//	PARTYWALL_TEST_REDIS_CLUSTER  those of the nodes of a Redis Cluster
 //
 // Without a command it prints these and serves until it is interrupted, so
 // that tests can be run from another shell, and what a failed test kept can be

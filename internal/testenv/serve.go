@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/partywall/partywall/internal/pgbouncer"
 	"github.com/partywall/partywall/internal/pgserver"
 	"github.com/partywall/partywall/internal/process"
+	"github.com/partywall/partywall/internal/redisserver"
 )
 
 const (
@@ -27,6 +29,8 @@ const (
 type servers struct {
 	postgres *embedded.Server
 	bouncer  *pgbouncer.Bouncer
+	redis    *redisserver.Server
+	cluster  *redisserver.Cluster
 }
 
 // serve starts the servers, runs the command, or waits for a signal when
@@ -88,24 +92,47 @@ func start(ctx context.Context, tempDir string) (*servers, error) {
 
 	running := &servers{postgres: postgres}
 
-	running.bouncer, err = pgbouncer.Start(ctx, postgres.URL("postgres"), &pgbouncer.Options{TLS: true})
-	if err != nil {
+	if err := running.startOthers(ctx, tempDir); err != nil {
 		return nil, errors.Join(fmt.Errorf("testenv: %w", err), running.stop(ctx))
 	}
 
 	return running, nil
 }
 
+func (s *servers) startOthers(ctx context.Context, tempDir string) (err error) {
+	s.bouncer, err = pgbouncer.Start(ctx, s.postgres.URL("postgres"), &pgbouncer.Options{TLS: true})
+	if err != nil {
+		return err
+	}
+
+	s.redis, err = redisserver.Start(ctx, &redisserver.Options{TempDir: tempDir})
+	if err != nil {
+		return err
+	}
+
+	s.cluster, err = redisserver.StartCluster(ctx, &redisserver.Options{TempDir: tempDir})
+
+	return err
+}
+
 func (s *servers) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 
-	var err error
-	if s.bouncer != nil {
-		err = s.bouncer.Stop(ctx)
+	var errs []error
+	if s.cluster != nil {
+		errs = append(errs, s.cluster.Stop(ctx))
 	}
 
-	if err = errors.Join(err, s.postgres.Stop(ctx)); err != nil {
+	if s.redis != nil {
+		errs = append(errs, s.redis.Stop(ctx))
+	}
+
+	if s.bouncer != nil {
+		errs = append(errs, s.bouncer.Stop(ctx))
+	}
+
+	if err := errors.Join(append(errs, s.postgres.Stop(ctx))...); err != nil {
 		return fmt.Errorf("testenv: %w", err)
 	}
 
@@ -116,6 +143,8 @@ func (s *servers) environment() []string {
 	variables := []string{
 		"PARTYWALL_TEST_POSTGRES=" + s.postgres.URL("postgres"),
 		"PARTYWALL_TEST_PGBOUNCER=" + s.bouncer.Addr(),
+		"PARTYWALL_TEST_REDIS=" + s.redis.Addr(),
+		"PARTYWALL_TEST_REDIS_CLUSTER=" + strings.Join(s.cluster.Addrs(), ","),
 	}
 
 	if socket := s.postgres.SocketURL("postgres"); socket != "" {

@@ -247,9 +247,11 @@ func (b *built) testKilled(t *testing.T) {
 		awaitEnd(t, pid)
 	}
 
+	const servers = 2 + 1 + 3 // PostgreSQL and PgBouncer, Redis, a cluster
+
 	left, err := filepath.Glob(filepath.Join(temp, "partywall-*"))
-	if err != nil || len(left) != 2 {
-		t.Errorf("folders after the kill = %v, %v, want those of two servers", left, err)
+	if err != nil || len(left) != servers {
+		t.Errorf("folders after the kill = %v, %v, want those of %d servers", left, err, servers)
 	}
 
 	again, _ := b.command(t, "--", "true")

@@ -1,0 +1,129 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// target runs commands: a client of go-redis, or a transaction of one.
+type target interface {
+	Process(ctx context.Context, cmd redis.Cmder) error
+	Pipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
+	TxPipelined(ctx context.Context, fn func(redis.Pipeliner) error) ([]redis.Cmder, error)
+}
+
+// work is one tenant's turn: who, where, and over whose connections.
+type work struct {
+	*Client
+
+	tenant tenant.Tenant
+	home   *home
+	target redis.UniversalClient
+	user   *user // whose connections they are, nil for the host's
+	ns     string
+}
+
+// work begins the turn of the context's tenant. Whoever gets one leaves it.
+func (c *Client) work(ctx context.Context) (w work, err error) {
+	w.Client = c
+	if w.tenant, err = tenant.FromContext(ctx); err != nil {
+		return w, err //nolint:wrapcheck // every wrapper of Partywall fails alike
+	}
+	if w.home, err = c.home(w.tenant); err != nil {
+		return w, err
+	}
+	if w.ns, err = w.home.namespace(ctx); err != nil {
+		return w, err
+	}
+	w.target, w.user, err = w.home.connect(ctx)
+	return w, err
+}
+
+func (w *work) leave() { w.user.leave() }
+
+// run sends one command.
+func (w *work) run(ctx context.Context, to target, cmd redis.Cmder) error {
+	call, err := w.open(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	if w.user != nil && call.command.outside {
+		to = w.home.base // the tenant's user may not; the pattern holds it
+	}
+	if cluster, ok := to.(*redis.ClusterClient); ok && call.command.everyNode {
+		_ = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+			return node.Process(ctx, call.sent.Clone())
+		})
+	}
+	_ = to.Process(ctx, call.sent) // its error is in it
+	call.close()
+	w.calls.put(call)
+	return cmd.Err() //nolint:wrapcheck // the server's word
+}
+
+// runAll sends several commands in one flush, as a transaction or not. If one
+// of them is refused, none is sent.
+func (w *work) runAll(ctx context.Context, to target, cmds []redis.Cmder, transaction bool) error {
+	all := make([]*call, 0, len(cmds))
+	defer func() {
+		for _, c := range all {
+			w.calls.put(c)
+		}
+	}()
+	for _, cmd := range cmds {
+		c, err := w.open(ctx, cmd)
+		if err == nil && w.user != nil && c.command.outside {
+			c.restore()
+			err = &CommandError{Name: c.command.name, Reason: "under level User it goes alone"}
+		}
+		if err != nil {
+			for _, c := range all {
+				c.restore()
+			}
+			return err
+		}
+		all = append(all, c)
+	}
+	send := to.Pipelined
+	if transaction {
+		send = to.TxPipelined
+	}
+	_, err := send(ctx, func(p redis.Pipeliner) error {
+		for _, c := range all {
+			_ = p.Process(ctx, c.sent)
+		}
+		return nil
+	})
+	for _, c := range all {
+		c.close()
+	}
+	if err != nil {
+		return readable(err, w.ns)
+	}
+	return nil
+}
+
+// open makes ready one command of the tenant's.
+func (w *work) open(ctx context.Context, cmd redis.Cmder) (*call, error) {
+	command, err := w.known.of(ctx, w.home.server, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if command.writes && w.tenant.Status != tenant.Active {
+		return nil, fmt.Errorf("%w: %s of tenant %s (%s)", ErrReadOnly, command.name, w.tenant.ID, w.tenant.Slug)
+	}
+	if err := w.admit(cmd, command); err != nil {
+		return nil, err
+	}
+	c := w.calls.get()
+	c.cmd, c.sent, c.command, c.home, c.ns = cmd, cmd, command, w.home, w.ns
+	if err := c.open(); err != nil {
+		w.calls.put(c)
+		return nil, err
+	}
+	return c, nil
+}
