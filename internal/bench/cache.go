@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,32 +17,75 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-// cacheBenches are commands on Redis: go-redis on keys with a prefix written by
-// hand, and the wall at each level.
-func (h *house) cacheBenches(ctx context.Context, only string) ([]*bench, error) {
-	options := &redis.UniversalOptions{Addrs: []string{os.Getenv("PARTYWALL_TEST_REDIS")}}
-	if options.Addrs[0] == "" {
-		return nil, errors.New("needs a Redis server; run: go run ./internal/testenv -- go run ./internal/bench")
+// shelf is a Redis server, and what leads to it in this run.
+type shelf struct {
+	addrs   []string
+	name    string // what all keys begin with
+	closers []func() error
+}
+
+// measureCache measures commands on Redis, and the forgetting of a tenant.
+func (s *settings) measureCache(ctx context.Context, r *report) (err error) {
+	addr := os.Getenv("PARTYWALL_TEST_REDIS")
+	if addr == "" {
+		return errors.New("needs a Redis server; run: go run ./internal/testenv -- go run ./internal/bench")
 	}
-	ways := []redisWay{}
-	for _, name := range []string{"go-redis", "the same again"} {
-		client := redis.NewUniversalClient(options)
-		h.closers = append(h.closers, func() { _ = client.Close() })
-		ways = append(ways, redisWay{name: name, ctx: ctx, client: client, prefix: h.name + ":" + name + ":"})
-	}
-	who := tenant.NewContext(ctx, tenant.Tenant{ID: tenant.NewID(time.Now()), Number: 1, Slug: "acme", Status: tenant.Active})
-	for _, level := range []cache.Level{cache.Prefix, cache.Namespace, cache.User} {
-		client, err := cache.New(cache.Servers{"bench": options}, &cache.Options{
-			Default: "bench/" + string(level), Prefix: h.name + ":" + string(level) + ":",
-			Secret: []byte("a secret of the bench's"), Logger: slog.New(slog.DiscardHandler),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("cache: %w", err)
+	on := &shelf{addrs: []string{addr}, name: "bench-" + strings.ToLower(rand.Text()[:8]) + ":"}
+	defer func() {
+		for _, end := range on.closers {
+			err = errors.Join(err, end())
 		}
-		h.closers = append(h.closers, func() { _ = client.Close() })
-		ways = append(ways, redisWay{name: string(level), ctx: who, client: client, wall: client})
+	}()
+	ways, err := on.ways(ctx)
+	if err != nil {
+		return err
 	}
-	return redisBenches(ways, only)
+	benches, err := redisBenches(ways, s.only)
+	if err != nil {
+		return err
+	}
+	if r.Commands, err = measure(ctx, benches, s.commands, s.burst); err != nil {
+		return err
+	}
+	if s.only == "" {
+		r.Purge, err = on.measurePurge(ctx)
+	}
+	return err
+}
+
+// ways are go-redis with keys that begin with a prefix written by hand, twice,
+// and the wall at each level.
+func (on *shelf) ways(ctx context.Context) ([]redisWay, error) {
+	var ways []redisWay
+	for _, name := range []string{"go-redis", "the same again"} {
+		client := redis.NewUniversalClient(&redis.UniversalOptions{Addrs: on.addrs})
+		on.closers = append(on.closers, client.Close)
+		ways = append(ways, redisWay{name: name, ctx: ctx, client: client, prefix: on.name + name + ":"})
+	}
+	for _, level := range []cache.Level{cache.Prefix, cache.Namespace, cache.User} {
+		client, who, err := on.open(level)
+		if err != nil {
+			return nil, err
+		}
+		ways = append(ways, redisWay{name: "level " + string(level), ctx: tenant.NewContext(ctx, who), client: client})
+	}
+	return ways, nil
+}
+
+// open opens the wall at a level, for a tenant who ends with the run.
+func (on *shelf) open(level cache.Level) (*cache.Client, tenant.Tenant, error) {
+	who := tenant.Tenant{ID: tenant.NewID(time.Now()), Number: 1, Slug: "acme", Status: tenant.Active}
+	client, err := cache.New(cache.Servers{"bench": {Addrs: on.addrs}}, &cache.Options{
+		Default: "bench/" + string(level), Prefix: on.name + string(level) + ":",
+		Secret: []byte("a secret of the bench's"), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return nil, who, fmt.Errorf("cache: %w", err)
+	}
+	on.closers = append(on.closers, func() error {
+		return errors.Join(client.Deprovision(context.Background(), who), client.Close())
+	})
+	return client, who, nil
 }
 
 // redisWay is one way to run commands on Redis.
@@ -48,8 +93,7 @@ type redisWay struct {
 	name   string
 	ctx    context.Context //nolint:containedctx // see client
 	client redis.Cmdable
-	prefix string        // of keys, by hand
-	wall   *cache.Client // nil if it is by hand
+	prefix string // of keys, by hand
 }
 
 func redisBenches(ways []redisWay, only string) ([]*bench, error) {
@@ -92,7 +136,9 @@ func (w redisWay) running(statement string) func(i int) error {
 	case "GET":
 		return func(i int) error { return w.client.Get(w.ctx, w.key(i)).Err() }
 	case "SET":
-		return func(i int) error { return w.client.Set(w.ctx, w.key(i), "another value of thirty letters", time.Hour).Err() }
+		return func(i int) error {
+			return w.client.Set(w.ctx, w.key(i), "another value of thirty letters", time.Hour).Err()
+		}
 	case "MGET 10":
 		return func(i int) error {
 			keys := make([]string, many)
@@ -124,18 +170,14 @@ type Purge struct {
 }
 
 // measurePurge forgets as many keys by one command, and by SCAN and UNLINK.
-func (h *house) measurePurge(ctx context.Context) (*Purge, error) {
+func (on *shelf) measurePurge(ctx context.Context) (*Purge, error) {
 	p := &Purge{Keys: purgeKeys}
 	for level, took := range map[cache.Level]*float64{cache.Namespace: &p.ByGeneration, cache.Prefix: &p.ByWalking} {
-		client, err := cache.New(cache.Servers{"bench": {Addrs: []string{os.Getenv("PARTYWALL_TEST_REDIS")}}}, &cache.Options{
-			Default: "bench/" + string(level), Prefix: h.name + ":purge-" + string(level) + ":",
-		})
-		if err != nil {
-			return nil, fmt.Errorf("cache: %w", err)
+		client, who, err := on.open(level)
+		if err == nil {
+			err = fillAndPurge(tenant.NewContext(ctx, who), client, took)
 		}
-		who := tenant.Tenant{ID: tenant.NewID(time.Now()), Number: 1, Slug: "acme", Status: tenant.Active}
-		err = fillAndPurge(tenant.NewContext(ctx, who), client, took)
-		if err = errors.Join(err, client.Erase(ctx, who), client.Close()); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("purge: %w", err)
 		}
 	}

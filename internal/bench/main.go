@@ -32,7 +32,7 @@ import (
 
 // settings are the flags.
 type settings struct {
-	rounds, burst, loads, schemas, tenants int
+	rounds, burst, loads, schemas, tenants, commands int
 
 	rtt                 time.Duration
 	only, json, profile string
@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&s.schemas, "schemas", 200, "`number` of schemas that a load visits, which take minutes to make and to open by the thousand; 0 leaves it out")
 	flags.DurationVar(&s.rtt, "rtt", 800*time.Microsecond, "`distance` to the servers over the slow line; 0 leaves it out")
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")
+	flags.IntVar(&s.commands, "commands", 40, "`number` of rounds of commands on Redis; 0 leaves them out")
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
 	flags.StringVar(&s.json, "json", "", "write all figures to a `file` as JSON")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a profile of the statements to a `file`")
@@ -65,12 +66,17 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
-	if min(s.rounds, s.loads, s.schemas, s.tenants) < 0 || s.burst < 1 {
+	if min(s.rounds, s.loads, s.schemas, s.tenants, s.commands) < 0 || s.burst < 1 {
 		return errors.New("flags: a number is too small")
 	}
 	var r report
 	if s.rounds > 0 || s.loads > 0 {
 		if err := s.measureServers(ctx, &r); err != nil {
+			return err
+		}
+	}
+	if s.commands > 0 {
+		if err := s.measureCache(ctx, &r); err != nil {
 			return err
 		}
 	}

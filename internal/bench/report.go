@@ -14,10 +14,13 @@ type report struct {
 	Server string `json:"postgres,omitempty"`
 	Rounds int    `json:"rounds,omitempty"`
 	Burst  int    `json:"burst,omitempty"`
-	Cells  []Cell `json:"statements,omitempty"`
+	Cells  cells  `json:"statements,omitempty"`
 
 	LoadRounds int        `json:"load_rounds,omitempty"`
 	Loads      []LoadCell `json:"loads,omitempty"`
+
+	Commands cells  `json:"commands,omitempty"`
+	Purge    *Purge `json:"purge,omitempty"`
 
 	Tenants        int          `json:"tenants,omitempty"`
 	LoadSeconds    float64      `json:"load_seconds,omitempty"`
@@ -34,12 +37,18 @@ func (r *report) markdown(w io.Writer) error {
 		fmt.Fprintf(&text, "PostgreSQL %s, %s on %s/%s with %d processors; medians of %d rounds of %d statements.\n",
 			r.Server, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), r.Rounds, r.Burst)
 		text.WriteString("A ratio is to hand-written pgx with WHERE tenant_id in the same round; + is allocations beyond it.\n")
-		for _, transport := range r.distinct(func(c Cell) string { return c.Transport }) {
-			r.transport(&text, transport)
-		}
+		r.Cells.tables(&text)
 	}
 	if len(r.Loads) > 0 {
 		r.loads(&text)
+	}
+	if len(r.Commands) > 0 {
+		text.WriteString("\nCommands on Redis; a ratio is to go-redis with a prefix written by hand in the same round.\n")
+		r.Commands.tables(&text)
+	}
+	if r.Purge != nil {
+		fmt.Fprintf(&text, "\nForgetting %d keys of a tenant: %.2f ms by generation, %.0f ms by SCAN and UNLINK.\n",
+			r.Purge.Keys, r.Purge.ByGeneration, r.Purge.ByWalking)
 	}
 	if len(r.Resolution) > 0 {
 		fmt.Fprintf(&text, "\n%d tenants, loaded in %.1f s, %.0f bytes each\n\n", r.Tenants, r.LoadSeconds, r.BytesPerTenant)
@@ -55,19 +64,29 @@ func (r *report) markdown(w io.Writer) error {
 	return nil
 }
 
-// transport prints the table of one transport.
-func (r *report) transport(text *strings.Builder, transport string) {
-	statements := r.distinct(func(c Cell) string { return c.Statement })
+// cells are the figures of several tables.
+type cells []Cell
+
+// tables prints a table for each transport.
+func (all cells) tables(text *strings.Builder) {
+	for _, transport := range all.distinct(func(c Cell) string { return c.Transport }) {
+		all.table(text, transport)
+	}
+}
+
+// table prints the table of one transport.
+func (all cells) table(text *strings.Builder, transport string) {
+	statements := all.distinct(func(c Cell) string { return c.Statement })
 	fmt.Fprintf(text, "\n| %s |", transport)
 	for _, s := range statements {
 		fmt.Fprintf(text, " %s |", s)
 	}
 	text.WriteString("\n| --- |" + strings.Repeat(" --- |", len(statements)) + "\n")
-	for _, way := range r.distinct(func(c Cell) string { return c.Way }) {
+	for _, way := range all.distinct(func(c Cell) string { return c.Way }) {
 		var line strings.Builder
 		found := false
 		for _, s := range statements {
-			c := r.find(transport, s, way)
+			c := all.find(transport, s, way)
 			if c == nil {
 				line.WriteString(" |")
 				continue
@@ -85,20 +104,20 @@ func (r *report) transport(text *strings.Builder, transport string) {
 	}
 }
 
-func (r *report) find(transport, statement, way string) *Cell {
-	for i, c := range r.Cells {
+func (all cells) find(transport, statement, way string) *Cell {
+	for i, c := range all {
 		if c.Transport == transport && c.Statement == statement && c.Way == way {
-			return &r.Cells[i]
+			return &all[i]
 		}
 	}
 	return nil
 }
 
 // distinct returns the values of one column in the order of their appearance.
-func (r *report) distinct(of func(Cell) string) []string {
+func (all cells) distinct(of func(Cell) string) []string {
 	var out []string
 	seen := map[string]bool{}
-	for _, c := range r.Cells {
+	for _, c := range all {
 		if v := of(c); !seen[v] {
 			seen[v] = true
 			out = append(out, v)
