@@ -20,13 +20,20 @@ type call struct {
 	saved   []saved
 }
 
-// saved is an argument that was rewritten. The command holds a pointer to now
-// meanwhile, so that a rewritten key is one allocation.
+// saved is an argument that was rewritten. It stands in the argument's place
+// meanwhile: go-redis asks it for its bytes, which are used again and again, so
+// that a rewritten key allocates nothing.
 type saved struct {
 	at  int
 	was any
-	now string
+	now []byte
 }
+
+// MarshalBinary implements [encoding.BinaryMarshaler], for go-redis to send.
+func (s *saved) MarshalBinary() ([]byte, error) { return s.now, nil }
+
+// String implements [fmt.Stringer], for go-redis to find a cluster's slot by.
+func (s *saved) String() string { return string(s.now) }
 
 // calls keeps what calls are made of. Its zero value is ready.
 type calls struct{ pool sync.Pool }
@@ -38,8 +45,16 @@ func (p *calls) get() *call {
 	return &call{}
 }
 
+// longest is how long an argument may be whose bytes are kept for another.
+const longest = 1 << 10
+
 func (p *calls) put(c *call) {
-	clear(c.saved)
+	for i := range c.saved {
+		s := &c.saved[i]
+		if s.was = nil; cap(s.now) > longest {
+			s.now = nil
+		}
+	}
 	*c = call{saved: c.saved[:0]}
 	p.pool.Put(c)
 }
@@ -103,14 +118,21 @@ func (c *call) rewrite(at int) error {
 			return fmt.Errorf("argument %d is a %T, not a key", at, args[at])
 		}
 	}
-	c.replace(at, c.ns+key)
+	c.replace(at, c.ns, key)
 	return nil
 }
 
-func (c *call) replace(at int, now string) {
-	args := c.cmd.Args()
-	c.saved = append(c.saved, saved{at: at, was: args[at], now: now})
-	args[at] = &c.saved[len(c.saved)-1].now
+// replace puts a text of two parts in an argument's place.
+func (c *call) replace(at int, first, second string) {
+	n := len(c.saved)
+	if n < cap(c.saved) {
+		c.saved = c.saved[:n+1]
+	} else { // those that stand in places already stay what they are
+		c.saved = append(c.saved, saved{})
+	}
+	s, args := &c.saved[n], c.cmd.Args()
+	s.at, s.was, s.now = at, args[at], append(append(s.now[:0], first...), second...)
+	args[at] = s
 }
 
 // number returns an argument that go-redis would write as an integer.

@@ -118,7 +118,7 @@ func (c *call) script() error {
 	if err != nil {
 		return err
 	}
-	c.replace(1, c.home.scripts.wrap(source))
+	c.replace(1, "", c.home.scripts.wrap(source))
 	return c.byKeys()
 }
 
@@ -133,7 +133,7 @@ func (c *call) hashed() error {
 	if !ok {
 		return redis.ErrNoScript
 	}
-	c.replace(1, ours)
+	c.replace(1, "", ours)
 	return c.byKeys()
 }
 
@@ -143,7 +143,7 @@ func (c *call) load() error {
 	if err != nil {
 		return err
 	}
-	c.replace(2, c.home.scripts.wrap(source))
+	c.replace(2, "", c.home.scripts.wrap(source))
 	return nil
 }
 
@@ -164,7 +164,7 @@ func (c *call) exists() error {
 		if !ok {
 			ours = strings.Repeat("0", 2*sha1.Size) // no script's
 		}
-		c.replace(at, ours)
+		c.replace(at, "", ours)
 	}
 	return nil
 }
