@@ -56,7 +56,9 @@ func (s *settings) measureResolution(ctx context.Context, r *report) error {
 		t.plain[slug] = &made
 		t.order = append(t.order, slug)
 	}
-	rand.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
+	rand.Shuffle(len(t.order), func(i, j int) { //nolint:gosec // G404: an order, not a secret
+		t.order[i], t.order[j] = t.order[j], t.order[i]
+	})
 	var err error
 	if t.registry, err = tenant.NewRegistry(store, nil); err != nil {
 		return fmt.Errorf("registry: %w", err)
@@ -80,7 +82,7 @@ const recordWords = 32
 // ring is memory in which each word leads to another, far away, and all are
 // visited before the first one comes again: what waiting for memory costs.
 func ring(words int) []uint64 {
-	order := rand.Perm(words)
+	order := rand.Perm(words) //nolint:gosec // G404: as above
 	next := make([]uint64, words)
 	for i, at := range order {
 		next[at] = uint64(order[(i+1)%words]) //nolint:gosec // G115: an index

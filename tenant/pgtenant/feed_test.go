@@ -151,7 +151,7 @@ func BenchmarkLoad(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			for rows.Next() { //nolint:revive // only counted
+			for rows.Next() {
 			}
 			if err := rows.Err(); err != nil || rows.CommandTag().RowsAffected() != 1_000_000 {
 				b.Fatal(rows.CommandTag(), err)
