@@ -66,11 +66,7 @@ func (a *asker) ask(ctx context.Context, number int64) (enough func()) {
 
 // run asks until ctx is done.
 func (a *asker) run(ctx context.Context) {
-	config, err := a.server.hurried(a.server.app.Database)
-	if err != nil {
-		return // nobody gets as far as to wait then
-	}
-	err = a.server.connected(ctx, config, func(conn *pgx.Conn) error {
+	err := a.server.spares.hurried(ctx, a.server.app.Database, func(conn *pgx.Conn) error {
 		key, err := a.key(ctx, conn)
 		if err != nil {
 			return err

@@ -77,3 +77,15 @@ func (db *DB) DialBy(dial pgconn.DialFunc) {
 	}
 	db.EndIdle()
 }
+
+// BreakSpares cuts the migrator's spare connections to a server, so many as it
+// returns, as a network would.
+func (db *DB) BreakSpares(server string) int {
+	p := db.servers[server].spares
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.idle {
+		_ = s.conn.PgConn().Conn().Close()
+	}
+	return len(p.idle)
+}

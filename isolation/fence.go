@@ -55,13 +55,8 @@ func (s *server) setFence(ctx context.Context, database string, f fence, grace t
 	}
 	defer s.telling.leave()
 	defer s.asker.ask(ctx, f.number)()
-	config, err := s.hurried(database)
-	if err != nil {
-		return 0, now, err
-	}
-	config.RuntimeParams["lock_timeout"] = strconv.Itoa(int(milliseconds(grace)))
-	err = s.connected(ctx, config, func(conn *pgx.Conn) error {
-		if ended, now, err = f.set(ctx, conn); err != nil {
+	err = s.spares.hurried(ctx, database, func(conn *pgx.Conn) error {
+		if ended, now, err = f.set(ctx, conn, grace); err != nil {
 			return fmt.Errorf("isolation: telling server %q of tenant %d, epoch %d: %w", s.name, f.number, f.epoch, err)
 		}
 		return nil
@@ -69,11 +64,10 @@ func (s *server) setFence(ctx context.Context, database string, f fence, grace t
 	return ended, now, err
 }
 
-// set is setFence on a connection that waits for a lock no longer than the
-// grace.
-func (f fence) set(ctx context.Context, conn *pgx.Conn) (ended int64, now Fence, err error) {
+// set is setFence on a connection.
+func (f fence) set(ctx context.Context, conn *pgx.Conn, grace time.Duration) (ended int64, now Fence, err error) {
 	for attempt := 0; ; attempt++ {
-		now, err := f.admit(ctx, conn)
+		now, err := f.admit(ctx, conn, grace)
 		if err == nil || !isCode(err, "55P03") || attempt == maxEvictions { // lock_not_available
 			return ended, now, err
 		}
@@ -84,10 +78,11 @@ func (f fence) set(ctx context.Context, conn *pgx.Conn) (ended int64, now Fence,
 	}
 }
 
-// admit waits for the leases and sets the fence, and reads what stands then, in
-// one flush.
-func (f fence) admit(ctx context.Context, conn *pgx.Conn) (now Fence, err error) {
+// admit waits for the leases as long as the grace is, sets the fence, and reads
+// what stands then, in one flush.
+func (f fence) admit(ctx context.Context, conn *pgx.Conn, grace time.Duration) (now Fence, err error) {
 	var b pgx.Batch
+	b.Queue(`SELECT set_config('lock_timeout', $1, true)`, strconv.Itoa(int(milliseconds(grace))))
 	b.Queue(`SELECT partywall.admit($1, $2, $3, $4, $5, $6)`, f.number, f.epoch, string(f.state), f.path, f.hi, f.lo)
 	b.Queue(fenceSQL, f.number).QueryRow(now.scan)
 	err = conn.SendBatch(ctx, &b).Close()

@@ -30,7 +30,8 @@ type server struct {
 	// few connections only.
 	telling, looking turn
 
-	asker *asker
+	asker  *asker
+	spares *spares
 
 	mu        sync.Mutex
 	databases map[string]*database
@@ -104,6 +105,7 @@ func newServer(name string, config Server, opts *Options) (*server, error) {
 		return nil, err
 	}
 	s.asker = &asker{server: s, wanted: map[*ask]bool{}}
+	s.spares = &spares{server: s}
 	s.group = affinity.NewGroup[*conn](s.budget, opts.Clock)
 	return s, nil
 }
@@ -215,13 +217,20 @@ func (s *server) keyring(database string) *keyring {
 	})
 }
 
-// asMigrator runs fn on a connection of the migrator's to a database.
+// asMigrator runs fn on a connection of the migrator's to a database, which has
+// gone when it returns: who takes turns is to have no more of them than there
+// are turns.
 func (s *server) asMigrator(ctx context.Context, database string, fn func(*pgx.Conn) error) error {
 	config, err := s.migrator(database)
 	if err != nil {
 		return err
 	}
-	return s.connected(ctx, config, fn)
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("isolation: server %q: connecting as migrator: %w", s.name, err)
+	}
+	defer hangUp(conn) // the work is done, or has failed for a better reason
+	return fn(conn)
 }
 
 // migrator says how the migrator connects to a database.
@@ -232,27 +241,6 @@ func (s *server) migrator(database string) (*pgx.ConnConfig, error) {
 	}
 	config.Database = database
 	return config, nil
-}
-
-// hurried is migrator for a few statements that each are sent once, while
-// somebody waits: none is described first, which costs a round trip.
-func (s *server) hurried(database string) (*pgx.ConnConfig, error) {
-	config, err := s.migrator(database)
-	if err == nil {
-		config.DefaultQueryExecMode = pgx.QueryExecModeExec
-	}
-	return config, err
-}
-
-// connected runs fn on a connection of the migrator's, which has gone when it
-// returns: who takes turns is to have no more of them than there are turns.
-func (s *server) connected(ctx context.Context, config *pgx.ConnConfig, fn func(*pgx.Conn) error) error {
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return fmt.Errorf("isolation: server %q: connecting as migrator: %w", s.name, err)
-	}
-	defer hangUp(conn) // the work is done, or has failed for a better reason
-	return fn(conn)
 }
 
 // drop gives back the leases that idle connections hold on a tenant.
@@ -277,6 +265,7 @@ func (s *server) close() {
 		pools = append(pools, s.system.pool)
 	}
 	s.asker.working.Wait()
+	s.spares.close()
 	for _, p := range pools {
 		p.Close()
 	}
