@@ -65,7 +65,13 @@ func (c *Client) subscribe(
 		named[i] = w.home.channels() + channel
 	}
 	s := &Subscription{pubsub: how(w.target, w.home, named...), work: w, leave: sync.OnceFunc(w.leave)}
-	if _, err := s.pubsub.Receive(ctx); err != nil { // that it is subscribed
+	_, err = s.pubsub.Receive(ctx) // that it is subscribed
+	if err != nil && w.again(ctx, err) {
+		_ = s.pubsub.Close() // was never open
+		s.pubsub = how(w.target, w.home, named...)
+		_, err = s.pubsub.Receive(ctx)
+	}
+	if err != nil {
 		_ = s.Close()
 		return nil, readable(err, w.ns)
 	}
