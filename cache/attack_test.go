@@ -209,7 +209,7 @@ func (h *house) loadTogether(t *testing.T, name string) string {
 		for _, who := range []tenant.Tenant{h.a, h.b} {
 			home, err := h.home(who)
 			must(t, err)
-			home.owned = name
+			home.call(name)
 		}
 	}
 	var first, second string

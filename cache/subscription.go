@@ -80,7 +80,7 @@ func (c *Client) subscribe(
 
 // channels is what the tenant's channels begin with. It stays when the
 // generation of its keys changes: a subscription outlives a purge.
-func (h *home) channels() string { return h.owned + markPlain }
+func (h *home) channels() string { return h.plain }
 
 // Messages returns what arrives, until the subscription is closed. Of messages
 // that nobody takes, later ones are dropped.

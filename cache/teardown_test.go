@@ -31,9 +31,11 @@ func walls() map[string]wall {
 		"the prefix of channels": {"prefix", func(h *house) { h.together("") }, func(t *testing.T, h *house) string {
 			return strings.Repeat(loot, int(h.heard(t)))
 		}},
-		"the mark behind a number": {"prefix", func(h *house) { h.homes[address{1, ""}].owned = h.prefix + "t1"; h.b.Number = 1 }, func(t *testing.T, h *house) string {
-			must(t, h.Set(tenant.NewContext(t.Context(), h.b), "k", loot, 0).Err())
-			return h.Get(h.inA, "k").Val()
+		"the mark behind a number": {"prefix", func(h *house) {
+			h.homes[address{1, ""}].plain, h.homes[address{10, ""}].plain = h.prefix+"t1", h.prefix+"t10"
+		}, func(t *testing.T, h *house) string {
+			must(t, h.Set(h.inB, "k", loot, 0).Err())
+			return h.Get(h.inA, "0k").Val()
 		}},
 		"keys of a command": {"prefix", func(h *house) { command(h, "get").keys = nil }, func(t *testing.T, h *house) string {
 			must(t, h.raw.Set(t.Context(), h.prefix+"t10:k", loot, 0).Err())
@@ -117,7 +119,7 @@ func (h *house) users(t *testing.T) redis.UniversalClient {
 // together gives both tenants one home's name.
 func (h *house) together(name string) {
 	for _, home := range h.homes {
-		home.owned = h.prefix + name
+		home.call(h.prefix + name)
 	}
 }
 
