@@ -239,11 +239,18 @@ func (c *call) channels() error {
 func (c *call) copy() error {
 	args := c.cmd.Args()
 	for at := 3; at < len(args); at++ {
-		if s, ok := word(args[at]); ok && s == "db" {
-			if at+1 < len(args) && fmt.Sprint(args[at+1]) == fmt.Sprint(c.home.database()) {
-				at++
-				continue
-			}
+		s, ok := word(args[at])
+		if !ok {
+			return fmt.Errorf("argument %d is no option", at)
+		}
+		if s != "db" {
+			continue
+		}
+		at++
+		if at >= len(args) {
+			return errors.New("DB is given nothing")
+		}
+		if n, err := natural(args[at]); err != nil || n != c.home.database() {
 			return errors.New("DB leads into another database")
 		}
 	}

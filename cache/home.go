@@ -20,6 +20,7 @@ type home struct {
 	place   place
 	number  int64
 	owned   string // what all its keys begin with, but for a mark
+	plain   string // what those without a generation begin with, and channels
 	scripts *scripts
 
 	usage   usage
@@ -37,8 +38,13 @@ type generation struct {
 }
 
 func newHome(s *server, p place, number int64, scripts *scripts) *home {
-	return &home{server: s, place: p, number: number, owned: s.opts.owned(number), scripts: scripts}
+	h := &home{server: s, place: p, number: number, scripts: scripts}
+	h.call(s.opts.owned(number))
+	return h
 }
+
+// call gives the home its name.
+func (h *home) call(owned string) { h.owned, h.plain = owned, owned+markPlain }
 
 // database is the number of the home's.
 func (h *home) database() int {
@@ -51,7 +57,7 @@ func (h *home) database() int {
 // namespace returns what the tenant's keys begin with now.
 func (h *home) namespace(ctx context.Context) (string, error) {
 	if h.place.level != Namespace && h.opts.Quota == nil {
-		return h.owned + markPlain, nil // there is nothing to ask
+		return h.plain, nil // there is nothing to ask
 	}
 	now := h.opts.Clock()
 	if g := h.generation.Load(); g != nil && now.Sub(g.asked) < h.opts.GenerationTTL {
@@ -110,7 +116,7 @@ func (h *home) each(ctx context.Context, keys ...string) ([]any, error) {
 
 // know remembers a generation, "" for a level that has none.
 func (h *home) know(name string, now time.Time) string {
-	ns := h.owned + markPlain
+	ns := h.plain
 	if name != "" {
 		ns = h.owned + markGeneration + name + markPlain
 	}

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"testing"
 
+	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/partywall/partywall/cache"
@@ -33,4 +34,15 @@ func TestKit(t *testing.T) {
 			cachetest.Run(t, server)
 		})
 	}
+}
+
+// TestKitOnMiniredis runs the kit on a server that is not Redis. It has no
+// SORT, no first lines of scripts such as "#!lua", and no DUMP but of strings.
+func TestKitOnMiniredis(t *testing.T) {
+	t.Parallel()
+
+	cachetest.Run(t, cachetest.Server{
+		Options: &redis.UniversalOptions{Addrs: []string{miniredis.RunT(t).Addr()}},
+		Without: []string{"replies", "scripts", "moving out"},
+	})
 }

@@ -88,9 +88,10 @@ func argument(args []any, at int) (string, bool) {
 	return word(args[at])
 }
 
-// plausible reports whether a name may be a command's.
+// plausible reports whether a name may be a command's that is for tenants. The
+// indexes of FT.CREATE are named like keys, and hold everybody's.
 func plausible(name string) bool {
-	return name != "" && len(name) <= 40 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == ""
+	return name != "" && len(name) <= 40 && !strings.HasPrefix(name, "ft.") && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_") == ""
 }
 
 // read understands a server's reply about one command. The server has to say
@@ -135,6 +136,9 @@ func readSpec(spec any) keySpec {
 		return keySpec{partial: true}
 	}
 	at, in := pairs(begin["spec"]), pairs(find["spec"])
+	if whole(at["index"]) < 1 || whole(in["keystep"]) < 1 || whole(in["limit"]) < 0 { // a key that is none of the arguments
+		return keySpec{partial: true}
+	}
 	return keySpec{begin: whole(at["index"]), last: whole(in["lastkey"]), step: whole(in["keystep"]), limit: whole(in["limit"])}
 }
 

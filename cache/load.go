@@ -152,8 +152,11 @@ func GetOrLoad[T any](
 	}
 	select {
 	case r := <-f.begin(ctx):
-		v, _ = r.Val.(T)
-		return v, r.Err //nolint:wrapcheck // the loader's
+		got, ok := r.Val.(loaded[T])
+		if !ok { // of another type that is called alike, in another package
+			return safely(ctx, load)
+		}
+		return got.v, r.Err //nolint:wrapcheck // the loader's
 	case <-ctx.Done():
 		return v, context.Cause(ctx) //nolint:wrapcheck // the caller's
 	}
@@ -182,31 +185,36 @@ type flight[T any] struct {
 	down    bool // Redis is
 }
 
+// loaded is what a loader returned, as its very type.
+type loaded[T any] struct{ v T }
+
 // begin loads, or joins who does.
 func (f *flight[T]) begin(ctx context.Context) <-chan singleflight.Result {
 	name := f.home.owned + markPlain + f.key + "\x00" + reflect.TypeFor[T]().String()
 	return f.flights.DoChan(name, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), f.options.Timeout)
 		defer cancel()
+		how := f.run
 		if f.down {
-			return f.alone(ctx)
+			how = f.alone
 		}
-		return f.run(ctx)
+		v, err := how(ctx)
+		return loaded[T]{v}, err
 	})
 }
 
 // alone loads without Redis, within the tenant's number of loaders.
-func (f *flight[T]) alone(ctx context.Context) (any, error) {
+func (f *flight[T]) alone(ctx context.Context) (v T, err error) {
 	defer f.home.loaders.Add(-1)
 	if f.home.loaders.Add(1) > int64(f.options.Loaders) {
-		return nil, ErrBusy
+		return v, ErrBusy
 	}
 	f.home.stats.loads.Add(1)
 	return safely(ctx, f.load)
 }
 
 // run loads and keeps.
-func (f *flight[T]) run(ctx context.Context) (any, error) {
+func (f *flight[T]) run(ctx context.Context) (T, error) {
 	before, _ := f.home.namespace(ctx)
 	f.home.stats.loads.Add(1)
 	v, err := safely(ctx, f.load)

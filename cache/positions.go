@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // positions calls visit with the position of every key, or channel, that the
@@ -49,7 +50,10 @@ func (k *keySpec) start(args []any) (int, error) {
 	found := 0
 	for at := k.begin; at < len(args); at++ {
 		s, ok := text(args[at])
-		if !ok || !strings.EqualFold(s, k.keyword) {
+		if !ok && !plain(args[at]) {
+			return 0, fmt.Errorf("argument %d is a %T, which may be %s", at, args[at], k.keyword)
+		}
+		if !strings.EqualFold(s, k.keyword) {
 			continue
 		}
 		if found > 0 {
@@ -81,6 +85,17 @@ func (k *keySpec) count(args []any, begin, step int) (first, last int, err error
 	return first, first + (n-1)*step, nil
 }
 
+// plain reports whether go-redis writes an argument that is no text in a way that
+// cannot be a word. What marshals itself, and net.IP, may be any.
+func plain(arg any) bool {
+	switch arg.(type) {
+	case nil, bool, float32, float64, time.Time, time.Duration:
+		return true
+	}
+	_, ok := number(arg)
+	return ok
+}
+
 // natural reads a number of keys. It takes only what Redis reads the same.
 func natural(arg any) (int, error) {
 	if n, ok := arg.(int); ok && n >= 0 {
@@ -88,7 +103,7 @@ func natural(arg any) (int, error) {
 	}
 	s, ok := text(arg)
 	if !ok {
-		s = fmt.Sprint(arg)
+		s, _ = number(arg)
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || strconv.Itoa(n) != s {

@@ -104,7 +104,9 @@ func sizeOf(args []any) (n int64) {
 		case []byte:
 			n += int64(len(v))
 		case *string:
-			n += int64(len(*v))
+			if v != nil {
+				n += int64(len(*v))
+			}
 		default:
 			n += 8
 		}

@@ -1,8 +1,10 @@
 -- What a script sees in place of Redis's own "redis": a table whose call and
 -- pcall touch no key but those that the script was given. It goes in front of
 -- the script on the same line, so that the lines of its errors stay right.
--- Locals shadow whatever leads to the real one.
+-- Locals shadow whatever leads to the real one. The semicolon ends the statement:
+-- a script that begins with ", redis" would go on with it.
 local redis, server, _G, load, loadstring = (function(real, given)
+  local tostring, tonumber, error, pcall, lower = tostring, tonumber, error, pcall, string.lower
   local specs = {%SPECS%}
   local mine = {}
   for i = 1, #given do mine[given[i]] = true end
@@ -12,7 +14,7 @@ local redis, server, _G, load, loadstring = (function(real, given)
     end
   end
   local function check(args)
-    local name = string.lower(tostring(args[1]))
+    local name = lower(tostring(args[1]))
     local spec = specs[name]
     if not spec then
       error("PARTYWALL script: " .. name .. " may not be called", 0)
@@ -41,4 +43,4 @@ local redis, server, _G, load, loadstring = (function(real, given)
     return real.pcall(...)
   end
   return box, box, nil, nil, nil
-end)(redis, KEYS)
+end)(redis, KEYS);

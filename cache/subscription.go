@@ -65,7 +65,13 @@ func (c *Client) subscribe(
 		named[i] = w.home.channels() + channel
 	}
 	s := &Subscription{pubsub: how(w.target, w.home, named...), work: w, leave: sync.OnceFunc(w.leave)}
-	if _, err := s.pubsub.Receive(ctx); err != nil { // that it is subscribed
+	_, err = s.pubsub.Receive(ctx) // that it is subscribed
+	if err != nil && w.again(ctx, err) {
+		_ = s.pubsub.Close() // was never open
+		s.pubsub = how(w.target, w.home, named...)
+		_, err = s.pubsub.Receive(ctx)
+	}
+	if err != nil {
 		_ = s.Close()
 		return nil, readable(err, w.ns)
 	}
@@ -74,7 +80,7 @@ func (c *Client) subscribe(
 
 // channels is what the tenant's channels begin with. It stays when the
 // generation of its keys changes: a subscription outlives a purge.
-func (h *home) channels() string { return h.owned + markPlain }
+func (h *home) channels() string { return h.plain }
 
 // Messages returns what arrives, until the subscription is closed. Of messages
 // that nobody takes, later ones are dropped.

@@ -63,6 +63,14 @@ func (u *user) leave() {
 	u.used = u.users.server.opts.Clock()
 }
 
+// again reports whether a command is worth sending again: nothing of it was done,
+// because the server had forgotten the tenant's user, as one that was started
+// anew has, and knows it now.
+func (w *work) again(ctx context.Context, err error) bool {
+	forgotten := redis.HasErrorPrefix(err, "WRONGPASS") || redis.HasErrorPrefix(err, "NOAUTH")
+	return forgotten && w.user != nil && w.user.users.declare(ctx, w.home) == nil
+}
+
 // makeRoom ends the connections that were idle for longest. Those in use stay,
 // be they more than there should be.
 func (u *users) makeRoom() {

@@ -32,11 +32,17 @@ func (c *Client) Watch(ctx context.Context, fn func(*Tx) error, keys ...string) 
 	for i, key := range keys {
 		watched[i] = w.ns + key
 	}
-	err = w.target.Watch(ctx, func(tx *redis.Tx) error {
+	began := false
+	call := func(tx *redis.Tx) error {
+		began = true
 		t := &Tx{client: c, work: &w, tx: tx}
 		t.typed = c.faces.face(t.process)
 		return fn(t)
-	}, watched...)
+	}
+	err = w.target.Watch(ctx, call, watched...)
+	if err != nil && !began && w.again(ctx, err) {
+		err = w.target.Watch(ctx, call, watched...)
+	}
 	if err != nil {
 		return readable(err, w.ns)
 	}

@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -59,7 +60,9 @@ func (w *work) run(ctx context.Context, to target, cmd redis.Cmder) error {
 			return node.Process(ctx, call.sent.Clone())
 		})
 	}
-	_ = to.Process(ctx, call.sent) // its error is in it
+	if err := to.Process(ctx, call.sent); err != nil && w.again(ctx, err) {
+		_ = to.Process(ctx, call.sent) // its error is in it
+	}
 	call.close()
 	w.calls.put(call)
 	return cmd.Err() //nolint:wrapcheck // the server's word
@@ -81,7 +84,7 @@ func (w *work) runAll(ctx context.Context, to target, cmds []redis.Cmder, transa
 			err = &CommandError{Name: c.command.name, Reason: "under level User it goes alone"}
 		}
 		if err != nil {
-			for _, c := range all {
+			for _, c := range slices.Backward(all) { // a command may be there twice
 				c.restore()
 			}
 			return err
@@ -92,13 +95,17 @@ func (w *work) runAll(ctx context.Context, to target, cmds []redis.Cmder, transa
 	if transaction {
 		send = to.TxPipelined
 	}
-	_, err := send(ctx, func(p redis.Pipeliner) error {
+	put := func(p redis.Pipeliner) error {
 		for _, c := range all {
 			_ = p.Process(ctx, c.sent)
 		}
 		return nil
-	})
-	for _, c := range all {
+	}
+	_, err := send(ctx, put)
+	if err != nil && w.again(ctx, err) {
+		_, err = send(ctx, put)
+	}
+	for _, c := range slices.Backward(all) {
 		c.close()
 	}
 	if err != nil {

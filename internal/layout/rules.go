@@ -87,6 +87,7 @@ func homes() []home {
 		{modules: []string{"google.golang.org/grpc"}, packages: at("tenant/grpctenant")},
 		{modules: []string{"gocloud.dev"}, packages: at("storage", "storage/storagetest")},
 		{modules: []string{"github.com/redis/go-redis"}, packages: at("cache", "cache/cachetest")},
+		{modules: []string{"github.com/alicebob/miniredis"}, packages: at(), tests: at("cache")},
 		{modules: []string{"github.com/google/cel-go"}, packages: at("tenant/rules")},
 		{modules: []string{"github.com/riverqueue/river"}, packages: at("provisioning/riverwaker")},
 		{modules: []string{"github.com/pressly/goose"}, packages: at("provisioning/schema")},
