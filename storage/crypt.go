@@ -1,0 +1,220 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/minio/sio"
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/driver"
+
+	"github.com/partywall/partywall/tenant"
+)
+
+// Keys hold the keys of tenants. A tenant whose keys are gone has no files any
+// more, wherever copies of them are.
+//
+// Each file has a key of its own, derived from the tenant's and from the
+// tenant's ID and the file's name, so that what was stored as one file cannot
+// be read as another. Contents are sealed; names, sizes, times, content types and metadata
+// are not.
+type Keys interface {
+	// Current returns the key that new files of t are encrypted by, 32 bytes of
+	// randomness, and the number it has.
+	Current(ctx context.Context, t tenant.Tenant) (key []byte, number uint32, err error)
+	// Key returns t's key of the number given, which may be an earlier one.
+	Key(ctx context.Context, t tenant.Tenant, number uint32) ([]byte, error)
+}
+
+// A file is stored as a header and DARE 2.0 packages of 64 KiB, which are what
+// sio makes. The content begins one byte later than the tenant's, so that there
+// is at least one package: an empty file can be authenticated too.
+const (
+	magic       = "PWF1"
+	saltLength  = 32
+	headLength  = int64(len(magic) + 4 + saltLength)
+	packageSize = int64(64 << 10)
+	sealedSize  = packageSize + 32
+	lead        = 1
+)
+
+// plainSize is how long the content is of a file that is stored in n bytes. A
+// file that cannot be one of ours counts as empty.
+func plainSize(n int64) int64 {
+	size, err := sio.DecryptedSize(uint64(max(0, n-headLength))) //nolint:gosec // G115: not negative
+	if err != nil || size < lead {
+		return 0
+	}
+	return int64(size) - lead //nolint:gosec // G115: smaller than n
+}
+
+// cipher is how a file is sealed.
+func cipher(key, salt []byte, t tenant.Tenant, name string) (sio.Config, error) {
+	if len(key) != 32 {
+		return sio.Config{}, errors.New("storage: a key of a tenant is not 32 bytes")
+	}
+	derived, err := hkdf.Key(sha256.New, key, salt, "partywall storage 1\x00"+t.ID.String()+"\x00"+name, 32)
+	if err != nil {
+		return sio.Config{}, fmt.Errorf("storage: %w", err)
+	}
+	return sio.Config{MinVersion: sio.Version20, MaxVersion: sio.Version20, CipherSuites: []byte{sio.AES_256_GCM}, Key: derived}, nil
+}
+
+// encrypt returns a writer whose content goes, sealed, to out.
+func (b *Buckets) encrypt(ctx context.Context, t tenant.Tenant, name string, out io.Writer) (io.WriteCloser, error) {
+	key, number, err := b.opts.Keys.Current(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	salt := make([]byte, saltLength)
+	rand.Read(salt) // never fails
+	config, err := cipher(key, salt, t, name)
+	if err != nil {
+		return nil, err
+	}
+	head := binary.BigEndian.AppendUint32([]byte(magic), number)
+	if _, err := out.Write(append(head, salt...)); err != nil {
+		return nil, err
+	}
+	sealed, err := sio.EncryptWriter(out, config)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
+	_, err = sealed.Write(make([]byte, lead))
+	return sealed, err
+}
+
+// decrypt opens a part of a sealed file. Reading fails with [ErrCorrupt] where
+// the stored bytes are not what was written under this name. What is read has
+// been authenticated; that the file goes no further, only at its end.
+func (b *Buckets) decrypt(ctx context.Context, h *home, key string, offset, length int64) (*reader, error) {
+	head, err := h.bucket.NewRangeReader(ctx, h.file(key), 0, headLength, nil)
+	if err != nil {
+		return nil, err
+	}
+	config, err := b.opener(ctx, h, key, head)
+	if err = errors.Join(err, head.Close()); err != nil {
+		return nil, err
+	}
+	size := plainSize(head.Size())
+	r := &reader{
+		buckets: b, tenant: h.tenant, ctx: ctx, content: bytes.NewReader(nil),
+		attrs: driver.ReaderAttributes{ContentType: head.ContentType(), ModTime: head.ModTime(), Size: size},
+	}
+	left := max(0, size-offset)
+	if length < 0 || length > left {
+		length = left
+	}
+	if length == 0 && left > 0 { // nothing is asked for
+		r.close = func() error { h.release(); return nil }
+		return r, nil
+	}
+	inner, err := unseal(ctx, h, key, config, min(offset, size), length, r)
+	if err != nil {
+		return nil, err
+	}
+	r.close = func() error {
+		defer h.release()
+		return inner.Close()
+	}
+	return r, nil
+}
+
+// opener reads a file's header.
+func (b *Buckets) opener(ctx context.Context, h *home, name string, in io.Reader) (sio.Config, error) {
+	head := make([]byte, headLength)
+	if _, err := io.ReadFull(in, head); err != nil || !bytes.HasPrefix(head, []byte(magic)) {
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return sio.Config{}, err
+		}
+		return sio.Config{}, fmt.Errorf("%w: it has no header", ErrCorrupt)
+	}
+	key, err := b.opts.Keys.Key(ctx, h.tenant, binary.BigEndian.Uint32(head[len(magic):]))
+	if err != nil {
+		return sio.Config{}, err
+	}
+	return cipher(key, head[len(magic)+4:], h.tenant, name)
+}
+
+// unseal begins to read at the package that offset is in, and gives r what is
+// asked for. Where that goes to the end of the file, the end is read too, and
+// so authenticated.
+func unseal(ctx context.Context, h *home, key string, config sio.Config, offset, length int64, r *reader) (*blob.Reader, error) {
+	first := (offset + lead) / packageSize
+	skip := (offset + lead) % packageSize
+	config.SequenceNumber = uint32(first) //nolint:gosec // G115: the format ends at 2^32 packages
+	stored := int64(-1)
+	toEnd := offset+length == r.attrs.Size
+	if !toEnd {
+		last := (offset + lead + length - 1) / packageSize
+		stored = (last - first + 1) * sealedSize
+	}
+	inner, err := h.bucket.NewRangeReader(ctx, h.file(key), headLength+first*sealedSize, stored, nil)
+	if err != nil {
+		return nil, err
+	}
+	content, err := sio.DecryptReader(inner, config)
+	if err == nil {
+		_, err = io.CopyN(io.Discard, content, skip)
+	}
+	if err != nil {
+		return nil, errors.Join(corrupt(err), inner.Close())
+	}
+	if !toEnd {
+		content = io.LimitReader(content, length)
+	}
+	r.content = authentic{content}
+	return inner, nil
+}
+
+// authentic gives the errors of a sealed file their name.
+type authentic struct{ io.Reader }
+
+func (r authentic) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	return n, corrupt(err)
+}
+
+// corrupt tells what is wrong with the bytes from what is wrong with the way to
+// them.
+func corrupt(err error) error {
+	var broken sio.Error
+	if errors.As(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// recrypt copies a sealed file to another name, under which the stored bytes
+// could not be read.
+func (w *wall) recrypt(ctx context.Context, h *home, dst, src string) error {
+	a, err := h.bucket.Attributes(ctx, h.file(src))
+	if err != nil {
+		return err
+	}
+	in, err := w.NewRangeReader(ctx, src, 0, -1, &driver.ReaderOptions{})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out, err := w.NewTypedWriter(ctx, dst, a.ContentType, &driver.WriterOptions{
+		CacheControl: a.CacheControl, ContentDisposition: a.ContentDisposition, ContentEncoding: a.ContentEncoding,
+		ContentLanguage: a.ContentLanguage, Metadata: a.Metadata,
+	})
+	if err != nil {
+		return errors.Join(err, in.Close())
+	}
+	_, err = io.Copy(out, in)
+	if err != nil {
+		cancel() // or Close would keep the half
+	}
+	return errors.Join(err, out.Close(), in.Close())
+}
