@@ -22,6 +22,7 @@ type Buckets struct {
 	tenants Registry
 	stores  Stores
 	opts    Options
+	rules   rules
 
 	open    *pool
 	traffic traffic
@@ -44,7 +45,7 @@ func New(tenants Registry, stores Stores, opts *Options) (*Buckets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("storage: New: %w", err)
 	}
-	b := &Buckets{tenants: tenants, stores: stores, opts: filled}
+	b := &Buckets{tenants: tenants, stores: stores, opts: filled, rules: standing()}
 	b.open = newPool(filled.MaxOpen, filled.IdleTimeout, filled.Clock)
 	return b, nil
 }
@@ -125,6 +126,7 @@ type home struct {
 	place  Place
 	bucket *blob.Bucket
 	root   string
+	byHost bool // the host's own work, which no status stops
 
 	release func()
 }
@@ -149,5 +151,5 @@ func (b *Buckets) settle(ctx context.Context, t tenant.Tenant, p Place, s Store)
 	if err != nil {
 		return nil, fmt.Errorf("storage: opening the bucket of tenant %s: %w", t.ID, err)
 	}
-	return &home{tenant: t, place: p, bucket: bucket, root: root(t), release: release}, nil
+	return &home{tenant: t, place: p, bucket: bucket, root: b.rules.root(t), release: release}, nil
 }

@@ -32,12 +32,15 @@ func (f former) amount() Amount {
 // was and may write. What passes here and is then overtaken by a move is what
 // [Buckets.Move] waits for.
 func (b *Buckets) still(ctx context.Context, h *home) error {
+	if h.byHost {
+		return nil
+	}
 	now, err := b.current(ctx)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	}
 	then := h.tenant
-	if !now.Status.Writable() || now.Number != then.Number ||
+	if !b.rules.writable(now.Status) || now.Number != then.Number ||
 		now.Placement.Bucket != then.Placement.Bucket || now.Placement.Epoch != then.Placement.Epoch {
 		return fmt.Errorf("%w: tenant %s", ErrMoved, then.ID)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/minio/sio"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
+	"gocloud.dev/gcerrors"
 
 	"github.com/partywall/partywall/tenant"
 )
@@ -43,6 +44,7 @@ const (
 	packageSize = int64(64 << 10)
 	sealedSize  = packageSize + 32
 	lead        = 1
+	shortest    = headLength + 32 + lead
 )
 
 // plainSize is how long the content is of a file that is stored in n bytes. A
@@ -97,11 +99,14 @@ func (b *Buckets) encrypt(ctx context.Context, t tenant.Tenant, name string, out
 func (b *Buckets) decrypt(ctx context.Context, h *home, key string, offset, length int64) (*reader, error) {
 	head, err := h.bucket.NewRangeReader(ctx, h.file(key), 0, headLength, nil)
 	if err != nil {
-		return nil, err
+		return nil, h.short(ctx, key, err)
 	}
 	config, err := b.opener(ctx, h, key, head)
 	if err = errors.Join(err, head.Close()); err != nil {
 		return nil, err
+	}
+	if head.Size() < shortest {
+		return nil, fmt.Errorf("%w: it is too short", ErrCorrupt)
 	}
 	size := plainSize(head.Size())
 	r := &reader{
@@ -125,6 +130,18 @@ func (b *Buckets) decrypt(ctx context.Context, h *home, key string, offset, leng
 		return inner.Close()
 	}
 	return r, nil
+}
+
+// short tells a file that is too short to have a header, which stores refuse to
+// read a part of, from other errors.
+func (h *home) short(ctx context.Context, key string, err error) error {
+	if gcerrors.Code(err) == gcerrors.NotFound {
+		return err
+	}
+	if a, failed := h.bucket.Attributes(ctx, h.file(key)); failed == nil && a.Size < shortest {
+		return fmt.Errorf("%w: it is too short", ErrCorrupt)
+	}
+	return err
 }
 
 // opener reads a file's header.

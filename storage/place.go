@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"gocloud.dev/blob"
@@ -81,12 +80,6 @@ func (p Place) String() string {
 	return p.Store + "/" + p.Bucket
 }
 
-// root is the prefix of all that a tenant has in whichever bucket. It is there
-// in buckets of a tenant's own too: a bucket that is given to two by mistake
-// is no breach then, and a move keeps all names. It ends with a slash, so that
-// no number is the beginning of another. Numbers are never used again.
-func root(t tenant.Tenant) string { return "tenants/" + strconv.FormatInt(t.Number, 10) + "/" }
-
 // The areas below the root.
 const (
 	filesArea = "files/"
@@ -124,7 +117,7 @@ func (b *Buckets) store(ctx context.Context, t tenant.Tenant, p Place) (Store, e
 		return s, fmt.Errorf("%w: tenant %s needs a bucket of its own on %q, which shares none", ErrNoStore, t.ID, p.Store)
 	case p.Bucket != "" && p.Bucket == s.Shared:
 		return s, fmt.Errorf("%w: tenant %s names the shared bucket of %q as its own", ErrRefused, t.ID, p.Store)
-	case s.Region != "" && t.Region != "" && s.Region != t.Region:
+	case !b.rules.within(s.Region, t.Region):
 		return s, fmt.Errorf("%w: tenant %s belongs in %q, and %q is in %q", ErrRegion, t.ID, t.Region, p.Store, s.Region)
 	}
 	return s, nil

@@ -27,7 +27,7 @@ func (w *wall) NewRangeReader(ctx context.Context, key string, offset, length in
 	if err != nil {
 		return nil, err
 	}
-	if err := called(opts.BeforeRead); err != nil {
+	if err := w.buckets.rules.callback(opts.BeforeRead); err != nil {
 		h.release()
 		return nil, err
 	}

@@ -166,3 +166,10 @@ func each(ctx context.Context, bucket *blob.Bucket, prefix string, fn func(*blob
 		}
 	}
 }
+
+// Used returns what the [Ledger] says that t has, without asking the store. It
+// fails with [ErrUncounted] for a tenant that has not written since the ledger
+// began, and is of use only where there is a quota.
+func (b *Buckets) Used(ctx context.Context, t tenant.Tenant) (Amount, error) {
+	return b.opts.Ledger.Used(ctx, t.ID)
+}

@@ -55,7 +55,7 @@ func (w *wall) SignedURL(ctx context.Context, key string, opts *driver.SignedURL
 		return "", err
 	}
 	defer h.release()
-	life, err := w.buckets.signable(h, opts)
+	life, err := w.buckets.rules.sign(w.buckets, h, opts)
 	if err != nil {
 		return "", w.refuse(ctx, h.tenant, err)
 	}

@@ -30,12 +30,12 @@ func (w *wall) enter(ctx context.Context, writes bool) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	if named.ID != w.id {
+	if !w.buckets.rules.same(w.id, named.ID) {
 		w.buckets.count(ctx, named, Traffic{Refused: 1})
 		return nil, fmt.Errorf("%w: it is of %s, the context of %s", ErrOtherTenant, w.id, named.ID)
 	}
 	t, err := w.buckets.current(ctx)
-	if err == nil && writes && !t.Status.Writable() {
+	if err == nil && writes && !w.buckets.rules.writable(t.Status) {
 		err = tenant.NewStatusError(t)
 	}
 	if err != nil {
@@ -50,7 +50,7 @@ func (w *wall) file(ctx context.Context, key string, writes bool) (*home, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := CheckKey(key); err != nil {
+	if err := w.buckets.rules.key(key); err != nil {
 		h.release()
 		return nil, w.refuse(ctx, h.tenant, err)
 	}
@@ -118,10 +118,10 @@ func (w *wall) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driver
 		return nil, err
 	}
 	defer h.release()
-	if err := checkPrefix(opts.Prefix); err != nil {
+	if err := w.buckets.rules.prefix(opts.Prefix); err != nil {
 		return nil, w.refuse(ctx, h.tenant, err)
 	}
-	if err := called(opts.BeforeList); err != nil {
+	if err := w.buckets.rules.callback(opts.BeforeList); err != nil {
 		return nil, err
 	}
 	w.buckets.count(ctx, h.tenant, Traffic{Lists: 1})
@@ -166,10 +166,10 @@ func (w *wall) Copy(ctx context.Context, dstKey, srcKey string, opts *driver.Cop
 		return err
 	}
 	defer h.release()
-	if err := CheckKey(dstKey); err != nil {
+	if err := w.buckets.rules.key(dstKey); err != nil {
 		return w.refuse(ctx, h.tenant, err)
 	}
-	if err := called(opts.BeforeCopy); err != nil {
+	if err := w.buckets.rules.callback(opts.BeforeCopy); err != nil {
 		return err
 	}
 	w.buckets.count(ctx, h.tenant, Traffic{Writes: 1})
@@ -186,7 +186,7 @@ func (w *wall) Delete(ctx context.Context, key string, opts *driver.DeleteOption
 		return err
 	}
 	defer h.release()
-	if err := called(opts.BeforeDelete); err != nil {
+	if err := w.buckets.rules.callback(opts.BeforeDelete); err != nil {
 		return err
 	}
 	w.buckets.count(ctx, h.tenant, Traffic{Deletes: 1})

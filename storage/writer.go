@@ -1,12 +1,15 @@
 package storage
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
@@ -36,12 +39,19 @@ type writer struct {
 	upload Upload
 	opts   *driver.WriterOptions
 
+	watched func() bool // ends the watch over the context
+
+	mu      sync.Mutex
 	head    []byte // what came before the inner writer was opened
 	inner   *blob.Writer
 	content io.WriteCloser // writes to inner, through the quota
 	in      int64
-	err     error // what ended the writing
+	ended   bool
+	err     error // how it ended
 }
+
+// errEnded is returned by a writer that is used after its end.
+var errEnded = errors.New("storage: write after the end of a file")
 
 // NewTypedWriter implements [driver.Bucket].
 func (w *wall) NewTypedWriter(ctx context.Context, key, contentType string, opts *driver.WriterOptions) (driver.Writer, error) {
@@ -49,7 +59,7 @@ func (w *wall) NewTypedWriter(ctx context.Context, key, contentType string, opts
 	if err != nil {
 		return nil, err
 	}
-	if err := called(opts.BeforeWrite); err != nil {
+	if err := w.buckets.rules.callback(opts.BeforeWrite); err != nil {
 		h.release()
 		return nil, err
 	}
@@ -79,27 +89,40 @@ func (b *Buckets) write(ctx context.Context, h *home, key, contentType string, o
 			return nil, out.commit.fail(ctx, err)
 		}
 	}
+	out.mu.Lock() // the context may have ended already
+	defer out.mu.Unlock()
+	out.watched = context.AfterFunc(ctx, out.abandoned)
 	return out, nil
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. The first error is the end of the write: gocloud
+// does not close a writer whose first bytes fail.
 func (w *writer) Write(p []byte) (int, error) {
-	if w.err != nil {
-		return 0, w.err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return 0, cmp.Or(w.err, errEnded)
 	}
-	n := 0
+	n, err := w.write(p)
+	if err != nil {
+		w.end(err)
+	}
+	return n, err
+}
+
+// write is Write, while the file is open.
+func (w *writer) write(p []byte) (n int, err error) {
 	if w.content == nil {
 		n = min(len(p), sniffLength-len(w.head))
 		if w.head = append(w.head, p[:n]...); len(w.head) < sniffLength {
 			return n, nil
 		}
-		if w.err = w.accept(); w.err != nil {
-			return 0, w.err
+		if err := w.accept(); err != nil {
+			return 0, err
 		}
 	}
 	more, err := w.content.Write(p[n:])
 	w.in += int64(more)
-	w.err = err
 	return n + more, err
 }
 
@@ -127,7 +150,7 @@ func (w *writer) open() error {
 		ContentType: w.upload.Declared, ContentMD5: w.opts.ContentMD5, Metadata: w.opts.Metadata,
 		DisableContentTypeDetection: true, IfNotExist: w.opts.IfNotExist,
 	}
-	if !b.opts.Active && active(w.upload.Declared) {
+	if !b.opts.Active && b.rules.active(w.upload.Declared) {
 		opts.ContentDisposition = "attachment"
 	}
 	if b.opts.Keys != nil {
@@ -174,26 +197,48 @@ func (w quotaWriter) Close() error { return nil }
 
 // Close implements io.Closer: the file takes its place, or nothing is left.
 func (w *writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return cmp.Or(w.err, errEnded)
+	}
+	var err error
+	if w.content == nil {
+		err = w.accept() // of a file that is shorter than what is looked at
+	}
+	if err == nil {
+		err = w.content.Close() // the last of what is encrypted
+	}
+	w.end(cmp.Or(err, w.ctx.Err()))
+	return w.err
+}
+
+// abandoned is the end of a write whose context ends before it is closed.
+func (w *writer) abandoned() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.ended {
+		w.end(w.ctx.Err())
+	}
+}
+
+// end is the end of the write, by the error given or by the file's taking its
+// place. It gives back all that the write held.
+func (w *writer) end(err error) {
 	b, h := w.commit.buckets, w.commit.home
+	w.ended = true
+	w.watched()
 	defer h.release()
 	defer b.writers.leave(h.tenant.ID)
 	defer w.cancel()
-	if w.content == nil && w.err == nil {
-		w.err = w.accept() // of a file that is shorter than what is looked at
-	}
-	if w.err == nil {
-		w.err = w.content.Close() // the last of what is encrypted
-	}
-	if w.err == nil {
-		w.err = w.ctx.Err()
-	}
 	defer b.names.lock(h.file(w.commit.key))()
-	if w.err != nil {
+	if err != nil {
 		w.abort()
-		return w.commit.fail(w.ctx, w.err)
+		w.err = w.commit.fail(w.ctx, err)
+		return
 	}
 	closed := false
-	err := w.commit.run(w.ctx, 1, func() error {
+	w.err = w.commit.run(w.ctx, 1, func() error {
 		closed = true
 		return w.inner.Close()
 	})
@@ -201,7 +246,6 @@ func (w *writer) Close() error {
 		w.abort()
 	}
 	b.count(w.ctx, h.tenant, Traffic{Writes: 1, In: w.in})
-	return err
 }
 
 // abort makes the host's bucket forget what was written.

@@ -67,11 +67,36 @@ func (a *Account) Create(ctx context.Context, bucket string) error {
 		}
 	}
 	_, err := a.client.CreateBucket(ctx, in)
-	var mine *types.BucketAlreadyOwnedByYou
-	if err != nil && !errors.As(err, &mine) {
-		return fmt.Errorf("s3bucket: making bucket %q: %w", bucket, err)
+	var (
+		mine  *types.BucketAlreadyOwnedByYou
+		taken *types.BucketAlreadyExists
+	)
+	switch {
+	case err == nil, errors.As(err, &mine):
+		return nil
+	case errors.As(err, &taken): // what some servers say of one's own too
+		if ours, listErr := a.owns(ctx, bucket); ours || listErr != nil {
+			return listErr
+		}
 	}
-	return nil
+	return fmt.Errorf("s3bucket: making bucket %q: %w", bucket, err)
+}
+
+// owns reports whether the bucket is among those of the account.
+func (a *Account) owns(ctx context.Context, bucket string) (bool, error) {
+	pages := s3.NewListBucketsPaginator(a.client, &s3.ListBucketsInput{})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return false, fmt.Errorf("s3bucket: looking for bucket %q: %w", bucket, err)
+		}
+		for _, b := range page.Buckets {
+			if aws.ToString(b.Name) == bucket {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
 }
 
 // Remove implements [storage.Maker]. It fails for a bucket that has files.
