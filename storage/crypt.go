@@ -50,7 +50,7 @@ const (
 // plainSize is how long the content is of a file that is stored in n bytes. A
 // file that cannot be one of ours counts as empty.
 func plainSize(n int64) int64 {
-	size, err := sio.DecryptedSize(uint64(max(0, n-headLength))) //nolint:gosec // G115: not negative
+	size, err := sio.DecryptedSize(uint64(max(0, n-headLength)))
 	if err != nil || size < lead {
 		return 0
 	}

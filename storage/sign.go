@@ -68,30 +68,44 @@ func (w *wall) SignedURL(ctx context.Context, key string, opts *driver.SignedURL
 
 // signable reports whether there may be such a URL, and for how long.
 func (b *Buckets) signable(h *home, opts *driver.SignedURLOptions) (time.Duration, error) {
-	rules, put := b.opts.Sign, opts.Method == http.MethodPut
+	rules := b.opts.Sign
 	life := opts.Expiry
 	if life == blob.DefaultSignedURLExpiry {
 		life = min(life, rules.MaxLife) // what gocloud says for a caller who said nothing
 	}
+	why := ""
 	switch {
 	case !slices.Contains(rules.Methods, opts.Method):
-		return 0, fmt.Errorf("%w: a signed URL for %s", ErrRefused, opts.Method)
+		why = opts.Method + " is not among the methods allowed"
 	case life > rules.MaxLife:
-		return 0, fmt.Errorf("%w: a signed URL for %s; the longest life is %s", ErrRefused, life, rules.MaxLife)
+		why = fmt.Sprintf("%s is longer than %s", life, rules.MaxLife)
 	case opts.BeforeSign != nil:
-		return 0, fmt.Errorf("%w: BeforeSign, which could sign something else", ErrRefused)
+		why = "BeforeSign could sign something else"
 	case b.opts.Keys != nil:
-		return 0, fmt.Errorf("%w: a signed URL of an encrypted file", ErrRefused)
-	case put && opts.ContentType == "" && !opts.EnforceAbsentContentType:
-		return 0, fmt.Errorf("%w: a signed URL for PUT without a content type", ErrRefused)
-	case put && !b.opts.Active && active(opts.ContentType):
-		return 0, fmt.Errorf("%w: a signed URL for PUT of a content type that browsers run", ErrRefused)
-	case put && b.opts.Quota != nil && b.opts.Quota(h.tenant) != (Quota{}):
-		return 0, fmt.Errorf("%w: a signed URL for PUT goes past the quota", ErrRefused)
-	case put && b.opts.Accept != nil:
-		return 0, fmt.Errorf("%w: a signed URL for PUT goes past Options.Accept", ErrRefused)
-	case opts.Method != http.MethodGet && (b.opts.Trash > 0 || b.opts.Retain != nil):
-		return 0, fmt.Errorf("%w: a signed URL for %s goes past the trash and Options.Retain", ErrRefused, opts.Method)
+		why = "the file is encrypted"
+	case opts.Method != http.MethodGet:
+		why = b.unwatched(h, opts)
+	}
+	if why != "" {
+		return 0, fmt.Errorf("%w: a signed URL: %s", ErrRefused, why)
 	}
 	return life, nil
+}
+
+// unwatched says why a change must not be made past this package.
+func (b *Buckets) unwatched(h *home, opts *driver.SignedURLOptions) string {
+	put := opts.Method == http.MethodPut
+	switch {
+	case b.opts.Trash > 0 || b.opts.Retain != nil:
+		return opts.Method + " goes past the trash and Options.Retain"
+	case put && opts.ContentType == "" && !opts.EnforceAbsentContentType:
+		return "PUT needs a content type"
+	case put && !b.opts.Active && b.rules.active(opts.ContentType):
+		return "PUT of a content type that browsers run"
+	case put && b.opts.Quota != nil && b.opts.Quota(h.tenant) != (Quota{}):
+		return "PUT goes past the quota"
+	case put && b.opts.Accept != nil:
+		return "PUT goes past Options.Accept"
+	}
+	return ""
 }

@@ -77,11 +77,11 @@ func notFound(ctx context.Context, h *home, key string) error {
 // discard removes a file from the trash, and from what its tenant has.
 func (b *Buckets) discard(ctx context.Context, h *home, name string, size int64) error {
 	err := h.bucket.Delete(ctx, name)
-	if err != nil && gcerrors.Code(err) != gcerrors.NotFound {
-		return err
-	}
-	if err != nil || b.opts.Quota == nil {
+	switch {
+	case gcerrors.Code(err) == gcerrors.NotFound:
 		return nil // another sweep was first
+	case err != nil || b.opts.Quota == nil:
+		return err
 	}
 	return b.opts.Ledger.Reserve(ctx, h.tenant.ID, Amount{Bytes: -size, Files: -1}, Quota{})
 }

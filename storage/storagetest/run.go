@@ -104,8 +104,8 @@ func holds(ctx context.Context, t testing.TB, b *blob.Bucket, key, want string) 
 // list returns the keys below a prefix, folders with their slash.
 func list(ctx context.Context, t testing.TB, b *blob.Bucket, prefix, delimiter string) []string {
 	t.Helper()
-	var keys []string
 	each := b.List(&blob.ListOptions{Prefix: prefix, Delimiter: delimiter})
+	var keys []string
 	for {
 		o, err := each.Next(ctx)
 		if errors.Is(err, io.EOF) {
