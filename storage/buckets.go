@@ -124,6 +124,7 @@ func (b *Buckets) current(ctx context.Context) (tenant.Tenant, error) {
 type home struct {
 	tenant tenant.Tenant
 	place  Place
+	store  Store
 	bucket *blob.Bucket
 	root   string
 	byHost bool // the host's own work, which no status stops
@@ -151,5 +152,5 @@ func (b *Buckets) settle(ctx context.Context, t tenant.Tenant, p Place, s Store)
 	if err != nil {
 		return nil, fmt.Errorf("storage: opening the bucket of tenant %s: %w", t.ID, err)
 	}
-	return &home{tenant: t, place: p, bucket: bucket, root: b.rules.root(t), release: release}, nil
+	return &home{tenant: t, place: p, store: s, bucket: bucket, root: b.rules.root(t), release: release}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 
@@ -42,6 +43,15 @@ type Maker interface {
 	// Remove removes the bucket named, which is empty. One that is not there is
 	// no error.
 	Remove(ctx context.Context, bucket string) error
+}
+
+// Putter is an [Account] that signs URLs for PUT itself, where its driver cannot
+// hold them to a content type.
+type Putter interface {
+	Account
+	// SignPut returns a URL by which an object of the bucket can be written for
+	// the time given, with the content type given and no other.
+	SignPut(ctx context.Context, bucket, name, contentType string, life time.Duration) (string, error)
 }
 
 // Place says where the files of a tenant are.

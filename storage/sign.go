@@ -60,6 +60,9 @@ func (w *wall) SignedURL(ctx context.Context, key string, opts *driver.SignedURL
 		return "", w.refuse(ctx, h.tenant, err)
 	}
 	w.buckets.count(ctx, h.tenant, Traffic{Signs: 1})
+	if putter, ok := h.store.Account.(Putter); ok && opts.Method == http.MethodPut && opts.ContentType != "" {
+		return putter.SignPut(ctx, h.store.bucket(h.place), h.file(key), opts.ContentType, life)
+	}
 	return h.bucket.SignedURL(ctx, h.file(key), &blob.SignedURLOptions{
 		Expiry: life, Method: opts.Method, ContentType: opts.ContentType,
 		EnforceAbsentContentType: opts.EnforceAbsentContentType,

@@ -54,15 +54,23 @@ func TestSignedURLs(t *testing.T) {
 		t.Fatalf("the URL is not good: %d %s", status, text)
 	}
 	for what, try := range map[string]func() (int, string){
-		"another's key":    func() (int, string) { return request(t, "GET", strings.Replace(get, "tenants/1/", "tenants/10/", 1), "", "") },
-		"another key":      func() (int, string) { return request(t, "GET", strings.Replace(get, "files/file", "files/upload", 1), "", "") },
-		"a way up":         func() (int, string) { return request(t, "GET", strings.Replace(get, "1/files", "1/../10/files", 1), "", "") },
-		"a longer life":    func() (int, string) { return request(t, "GET", with(t, get, "X-Amz-Expires", "604800"), "", "") },
-		"another method":   func() (int, string) { return request(t, "PUT", get, "", "changed") },
-		"deletion":         func() (int, string) { return request(t, "DELETE", get, "", "") },
-		"deletion by PUT":  func() (int, string) { return request(t, "DELETE", put, "image/png", "") },
-		"another type":     func() (int, string) { return request(t, "PUT", put, "text/html", "<script>") },
-		"another response": func() (int, string) { return request(t, "GET", with(t, get, "response-content-type", "text/html"), "", "") },
+		"another's key": func() (int, string) {
+			return request(t, "GET", strings.Replace(get, "tenants/1/", "tenants/10/", 1), "", "")
+		},
+		"another key": func() (int, string) {
+			return request(t, "GET", strings.Replace(get, "files/file", "files/upload", 1), "", "")
+		},
+		"a way up": func() (int, string) {
+			return request(t, "GET", strings.Replace(get, "1/files", "1/../10/files", 1), "", "")
+		},
+		"a longer life":   func() (int, string) { return request(t, "GET", with(t, get, "X-Amz-Expires", "604800"), "", "") },
+		"another method":  func() (int, string) { return request(t, "PUT", get, "", "changed") },
+		"deletion":        func() (int, string) { return request(t, "DELETE", get, "", "") },
+		"deletion by PUT": func() (int, string) { return request(t, "DELETE", put, "image/png", "") },
+		"another type":    func() (int, string) { return request(t, "PUT", put, "text/html", "<script>") },
+		"another response": func() (int, string) {
+			return request(t, "GET", with(t, get, "response-content-type", "text/html"), "", "")
+		},
 	} {
 		if status, _ := try(); status < 400 {
 			t.Errorf("%s: status %d", what, status)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -16,7 +17,10 @@ import (
 	"github.com/partywall/partywall/storage"
 )
 
-var _ storage.Maker = (*Account)(nil)
+var (
+	_ storage.Maker  = (*Account)(nil)
+	_ storage.Putter = (*Account)(nil)
+)
 
 // Account is an account of S3, reached by a client that the host has made. All
 // methods may be called at any time from any goroutine.
@@ -97,6 +101,17 @@ func (a *Account) owns(ctx context.Context, bucket string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// SignPut implements [storage.Putter]. s3blob refuses what the SDK can do by now.
+func (a *Account) SignPut(ctx context.Context, bucket, name, contentType string, life time.Duration) (string, error) {
+	signed, err := s3.NewPresignClient(a.client, s3.WithPresignExpires(life)).PresignPutObject(ctx, &s3.PutObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String(name), ContentType: aws.String(contentType),
+	})
+	if err != nil {
+		return "", fmt.Errorf("s3bucket: signing: %w", err)
+	}
+	return signed.URL, nil
 }
 
 // Remove implements [storage.Maker]. It fails for a bucket that has files.
