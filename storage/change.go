@@ -17,6 +17,8 @@ const settleTime = 10 * time.Second
 type former struct {
 	exists bool
 	size   int64
+	etag   string
+	at     time.Time
 	trash  string // where it was copied to; empty if it is gone
 }
 
@@ -61,7 +63,7 @@ func (b *Buckets) makeWay(ctx context.Context, h *home, key string) (former, err
 	if err != nil {
 		return former{}, err
 	}
-	f := former{exists: true, size: a.Size}
+	f := former{exists: true, size: a.Size, etag: a.ETag, at: a.ModTime}
 	if b.opts.Retain != nil {
 		if err := b.opts.Retain(ctx, h.tenant, key); err != nil {
 			return f, fmt.Errorf("%w: %w", ErrRetained, err)
@@ -111,25 +113,58 @@ func (c *commit) run(ctx context.Context, files int64, do func() error) error {
 		err = c.reserved.more(ctx, Amount{Files: files})
 	}
 	if err == nil {
-		err = do()
+		return c.settle(ctx, old, do())
 	}
-	if err != nil {
-		if old.trash != "" {
-			c.drop(ctx, old.trash)
+	c.drop(ctx, old.trash)
+	return c.fail(ctx, err)
+}
+
+// settle ends a change that has been tried. An error does not say that nothing
+// happened: the answer may have been lost on its way. So the store is asked,
+// and where it does not answer, what is reserved stays so.
+func (c *commit) settle(ctx context.Context, old former, err error) error {
+	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	happened := err == nil
+	if err != nil && (c.reserved != nil || old.trash != "") {
+		var askErr error
+		if happened, askErr = c.happened(detached, old); askErr != nil {
+			c.warn(detached, "storage: nobody knows whether a change took place; recount the tenant", askErr)
+			return err
 		}
+	}
+	if !happened {
+		c.drop(ctx, old.trash)
 		return c.fail(ctx, err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-	defer cancel()
-	if err := c.reserved.keep(ctx, old.amount()); err != nil {
-		c.buckets.opts.Logger.WarnContext(ctx, "storage: the ledger was not told of a change; recount the tenant",
-			"tenant", c.home.tenant.ID, "error", err)
+	if keepErr := c.reserved.keep(detached, old.amount()); keepErr != nil {
+		c.warn(detached, "storage: the ledger was not told of a change; recount the tenant", keepErr)
 	}
-	return nil
+	return err
+}
+
+// happened looks at what a change that failed has left.
+func (c *commit) happened(ctx context.Context, old former) (bool, error) {
+	a, err := c.home.bucket.Attributes(ctx, c.home.file(c.key))
+	switch {
+	case gcerrors.Code(err) == gcerrors.NotFound:
+		return old.exists, nil
+	case err != nil:
+		return false, err
+	}
+	return !old.exists || a.ETag != old.etag || a.Size != old.size || !a.ModTime.Equal(old.at), nil
+}
+
+// warn tells the log of what the caller cannot be told.
+func (c *commit) warn(ctx context.Context, what string, err error) {
+	c.buckets.opts.Logger.WarnContext(ctx, what, "tenant", c.home.tenant.ID, "error", err)
 }
 
 // drop removes a copy that was made for nothing. If it stays, a sweep takes it.
 func (c *commit) drop(ctx context.Context, name string) {
+	if name == "" {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	_ = c.home.bucket.Delete(ctx, name) // the change's own error counts
@@ -140,8 +175,7 @@ func (c *commit) fail(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if undo := c.reserved.undo(ctx); undo != nil {
-		c.buckets.opts.Logger.WarnContext(ctx, "storage: a reservation was not given back; recount the tenant",
-			"tenant", c.home.tenant.ID, "error", undo)
+		c.warn(ctx, "storage: a reservation was not given back; recount the tenant", undo)
 	}
 	return err
 }
