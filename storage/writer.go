@@ -140,21 +140,20 @@ func (w *writer) accept() error {
 	return err
 }
 
-// open opens the file in the host's bucket.
+// open opens the file in the host's bucket. ContentMD5 stays here: gocloud
+// compares it before this writer is closed, and would hash each byte once more
+// below; and of an encrypted file the store sees other bytes.
 func (w *writer) open() error {
 	b, h := w.commit.buckets, w.commit.home
 	opts := &blob.WriterOptions{
 		BufferSize: w.opts.BufferSize, MaxConcurrency: w.opts.MaxConcurrency,
 		CacheControl: w.opts.CacheControl, ContentDisposition: w.opts.ContentDisposition,
 		ContentEncoding: w.opts.ContentEncoding, ContentLanguage: w.opts.ContentLanguage,
-		ContentType: w.upload.Declared, ContentMD5: w.opts.ContentMD5, Metadata: w.opts.Metadata,
+		ContentType: w.upload.Declared, Metadata: w.opts.Metadata,
 		DisableContentTypeDetection: true, IfNotExist: w.opts.IfNotExist,
 	}
 	if !b.opts.Active && b.rules.active(w.upload.Declared) {
 		opts.ContentDisposition = "attachment"
-	}
-	if b.opts.Keys != nil {
-		opts.ContentMD5 = nil // gocloud checks it; the store sees other bytes
 	}
 	inner, err := h.bucket.NewWriter(w.ctx, h.file(w.commit.key), opts)
 	if err != nil {

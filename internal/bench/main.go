@@ -8,7 +8,7 @@
 // that is busy with something else slows all ways alike. The second line, which
 // is the first one over again, shows how far to trust the others.
 //
-// Then it measures how long it takes to find a tenant among a million.
+// Then it does the same with files, beside gocloud's own bucket, and measures how long it takes to find a tenant among a million.
 package main
 
 import (
@@ -26,9 +26,9 @@ import (
 
 // settings are the flags.
 type settings struct {
-	rounds, burst, tenants int
-	rtt                    time.Duration
-	only, json, profile    string
+	rounds, burst, tenants, files int
+	rtt                           time.Duration
+	only, json, profile           string
 }
 
 func main() {
@@ -48,6 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&s.burst, "burst", 25, "`number` of statements in a burst")
 	flags.DurationVar(&s.rtt, "rtt", 800*time.Microsecond, "`distance` to the servers over the slow line; 0 leaves it out")
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")
+	flags.IntVar(&s.files, "files", 40, "`number` of rounds of files; 0 leaves them out")
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
 	flags.StringVar(&s.json, "json", "", "write all figures to a `file` as JSON")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a profile of the statements to a `file`")
@@ -57,6 +58,11 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	var r report
 	if s.rounds > 0 {
 		if err := s.measureStatements(ctx, &r); err != nil {
+			return err
+		}
+	}
+	if s.files > 0 {
+		if err := s.measureFiles(ctx, &r); err != nil {
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func (r *report) markdown(w io.Writer) error {
 	if len(r.Cells) > 0 {
 		fmt.Fprintf(&text, "PostgreSQL %s, %s on %s/%s with %d processors; medians of %d rounds of %d statements.\n",
 			r.Server, runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), r.Rounds, r.Burst)
-		text.WriteString("A ratio is to hand-written pgx with WHERE tenant_id in the same round; + is allocations beyond it.\n")
+		text.WriteString("A ratio is to hand-written pgx with WHERE tenant_id, or to gocloud's own bucket, in the same round; + is allocations beyond it.\n")
 		for _, transport := range r.distinct(func(c Cell) string { return c.Transport }) {
 			r.transport(&text, transport)
 		}
