@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -21,3 +22,5 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func containsText(err error, part string) bool { return strings.Contains(err.Error(), part) }
