@@ -19,7 +19,7 @@ import (
 // quota, and looks at the memory all the way: it does not grow with the file.
 // It is not parallel, so that the memory is its own.
 func TestSoakLargeFile(t *testing.T) { //nolint:tparallel // the memory is its own
-	size, limit := int64(64<<20), uint64(48<<20)
+	size, limit := int64(256<<20), uint64(96<<20) // S3 sends parts of 8 MiB, five at once
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		size = 1 << 30
 	}
