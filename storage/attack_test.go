@@ -34,6 +34,9 @@ func TestAttacks(t *testing.T) {
 func TestWalls(t *testing.T) {
 	t.Parallel()
 	for _, name := range slices.Sorted(maps.Keys(storage.Walls())) {
+		if _, ok := probes()[name]; ok {
+			continue // its own probe looks
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, a := range storagetest.Attacks() {
@@ -75,10 +78,10 @@ func walled(without string) setup {
 }
 
 // play plays an attack on a new scene of its own.
-func play(t *testing.T, a storagetest.Attack, make setup) string {
+func play(t *testing.T, a storagetest.Attack, build setup) string {
 	t.Helper()
 	h := storagetest.NewHouse(t, s3bucket.New(client(fake(t)), nil))
-	s, err := storagetest.NewScene(t.Context(), make(t, h), h)
+	s, err := storagetest.NewScene(t.Context(), build(t, h), h)
 	must(t, err)
 	s.Redirect = func(as func(any) bool, name string) bool {
 		var in *s3.GetObjectInput

@@ -105,7 +105,7 @@ type commit struct {
 // run makes way, does it, and settles. files is how many the change adds when
 // it replaces none.
 func (c *commit) run(ctx context.Context, files int64, do func() error) error {
-	if err := c.buckets.still(ctx, c.home); err != nil {
+	if err := c.buckets.rules.still(c.buckets, ctx, c.home); err != nil {
 		return c.fail(ctx, err)
 	}
 	old, err := c.buckets.makeWay(ctx, c.home, c.key)

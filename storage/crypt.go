@@ -57,12 +57,19 @@ func plainSize(n int64) int64 {
 	return int64(size) - lead //nolint:gosec // G115: smaller than n
 }
 
-// cipher is how a file is sealed.
-func cipher(key, salt []byte, t tenant.Tenant, name string) (sio.Config, error) {
+// bind ties a file to its tenant and its name. IDs are of one length, so there
+// is one way to read it.
+func bind(t tenant.Tenant, name string) string {
+	return "partywall storage 1\x00" + t.ID.String() + "\x00" + name
+}
+
+// cipher is how a file is sealed: by the tenant's key, what it is tied to, and
+// a salt of its own.
+func cipher(key, salt []byte, tied string) (sio.Config, error) {
 	if len(key) != 32 {
 		return sio.Config{}, errors.New("storage: a key of a tenant is not 32 bytes")
 	}
-	derived, err := hkdf.Key(sha256.New, key, salt, "partywall storage 1\x00"+t.ID.String()+"\x00"+name, 32)
+	derived, err := hkdf.Key(sha256.New, key, salt, tied, 32)
 	if err != nil {
 		return sio.Config{}, fmt.Errorf("storage: %w", err)
 	}
@@ -77,7 +84,7 @@ func (b *Buckets) encrypt(ctx context.Context, t tenant.Tenant, name string, out
 	}
 	salt := make([]byte, saltLength)
 	rand.Read(salt) // never fails
-	config, err := cipher(key, salt, t, name)
+	config, err := cipher(key, salt, b.rules.bind(t, name))
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +164,7 @@ func (b *Buckets) opener(ctx context.Context, h *home, name string, in io.Reader
 	if err != nil {
 		return sio.Config{}, err
 	}
-	return cipher(key, head[len(magic)+4:], h.tenant, name)
+	return cipher(key, head[len(magic)+4:], b.rules.bind(h.tenant, name))
 }
 
 // unseal begins to read at the package that offset is in, and gives r what is

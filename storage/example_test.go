@@ -46,10 +46,12 @@ func ExampleBuckets_Open() {
 		ctx := tenant.NewContext(context.Background(), who) // middleware does this
 		bucket, err := buckets.Open(ctx)
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		if err := bucket.WriteAll(ctx, "logo.txt", []byte("the logo of "+who.Slug), nil); err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		logo, err := bucket.ReadAll(ctx, "logo.txt")
 		fmt.Println(string(logo), err)
@@ -80,7 +82,8 @@ func ExampleOptions_quota() {
 	ctx := tenant.NewContext(context.Background(), acme)
 	bucket, err := buckets.Open(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(bucket.WriteAll(ctx, "a", make([]byte, 80), nil))
 	var full *storage.QuotaError
@@ -101,10 +104,12 @@ func ExampleBuckets_Restore() {
 	ctx := tenant.NewContext(context.Background(), catalog.Add("acme", 1, ""))
 	bucket, err := buckets.Open(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := bucket.WriteAll(ctx, "invoice.pdf", []byte("100 €"), &blob.WriterOptions{ContentType: "application/pdf"}); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(bucket.Delete(ctx, "invoice.pdf"))
 	fmt.Println(buckets.Restore(ctx, "invoice.pdf"))
@@ -123,10 +128,12 @@ func ExampleBuckets_Move() {
 	ctx := tenant.NewContext(context.Background(), acme)
 	bucket, err := buckets.Open(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := bucket.WriteAll(ctx, "file", []byte("acme's"), nil); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	// Make the new place, stop the writers, move, and let them in again.

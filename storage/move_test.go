@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
@@ -42,8 +43,10 @@ func TestMain(m *testing.M) {
 
 // moveJob is what the child is told.
 type moveJob struct {
-	URL    string
-	Tenant tenant.Tenant
+	URL    string `json:"url"`
+	ID     string `json:"id"`
+	Number int64  `json:"number"`
+	Bucket string `json:"bucket"`
 }
 
 // moveAs is the child.
@@ -52,14 +55,24 @@ func moveAs(text string) error {
 	if err := json.Unmarshal([]byte(text), &job); err != nil {
 		return err
 	}
+	id, err := tenant.ParseID(job.ID)
+	if err != nil {
+		return err
+	}
 	catalog := &storagetest.Catalog{}
-	catalog.Put(job.Tenant)
+	catalog.Put(tenant.Tenant{
+		ID: id, Number: job.Number, Status: tenant.Maintenance, Version: 1, Placement: tenant.Placement{Bucket: job.Bucket},
+	})
 	b, err := storage.New(catalog, moveStores(job.URL), nil)
 	if err != nil {
 		return err
 	}
-	return errors.Join(b.Move(context.Background(), job.Tenant.ID, moveBy(func() error {
-		answer, err := http.Post(job.URL+switchPath, "", nil)
+	return errors.Join(b.Move(context.Background(), id, moveBy(func() error {
+		r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, job.URL+switchPath, nil)
+		if err != nil {
+			return err
+		}
+		answer, err := patient(10 * time.Second).Do(r)
 		if err != nil {
 			return err
 		}
@@ -129,7 +142,7 @@ func (th *theatre) run(t *testing.T, n int) bool {
 	t.Helper()
 	now, err := th.house.Catalog.Lookup(t.Context(), tenant.ByID(th.house.Acme.ID))
 	must(t, err)
-	text, err := json.Marshal(moveJob{th.url, now})
+	text, err := json.Marshal(moveJob{th.url, now.ID.String(), now.Number, now.Placement.Bucket})
 	must(t, err)
 	var out bytes.Buffer
 	th.mu.Lock()

@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"gocloud.dev/blob/driver"
@@ -26,6 +28,12 @@ type rules struct {
 	callback func(fn func(func(any) bool) error) error
 	// sign says whether there may be a signed URL, and for how long.
 	sign func(*Buckets, *home, *driver.SignedURLOptions) (time.Duration, error)
+	// mine takes the tenant's part out of a name that a store has listed.
+	mine func(name, area string) (key string, ok bool)
+	// bind is what the key of an encrypted file is tied to.
+	bind func(t tenant.Tenant, key string) string
+	// still says whether a write may take place that began before.
+	still func(b *Buckets, ctx context.Context, h *home) error
 	// active says whether browsers run a content type.
 	active func(string) bool
 }
@@ -38,6 +46,9 @@ func standing() rules {
 		within:   func(store, wanted tenant.Region) bool { return store == "" || wanted == "" || store == wanted },
 		callback: called,
 		sign:     (*Buckets).signable,
+		mine:     strings.CutPrefix,
+		bind:     bind,
+		still:    (*Buckets).still,
 		active:   active,
 	}
 }

@@ -18,7 +18,7 @@ import (
 // TestSoakLargeFile streams a file through the wall, encrypted and within a
 // quota, and looks at the memory all the way: it does not grow with the file.
 // It is not parallel, so that the memory is its own.
-func TestSoakLargeFile(t *testing.T) { //nolint:tparallel // the memory is its own
+func TestSoakLargeFile(t *testing.T) {
 	size, limit := int64(256<<20), uint64(96<<20) // S3 sends parts of 8 MiB, five at once
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		size = 1 << 30

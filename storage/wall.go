@@ -3,7 +3,6 @@ package storage
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
@@ -146,7 +145,7 @@ func (w *wall) ListPaged(ctx context.Context, opts *driver.ListOptions) (*driver
 func (w *wall) page(h *home, objects []*blob.ListObject, next []byte) (*driver.ListPage, error) {
 	page := &driver.ListPage{NextPageToken: next}
 	for _, o := range objects {
-		key, mine := strings.CutPrefix(o.Key, h.file(""))
+		key, mine := w.buckets.rules.mine(o.Key, h.file(""))
 		if !mine {
 			return nil, fmt.Errorf("%w: the store listed a file that is not of tenant %s", ErrRefused, h.tenant.ID)
 		}

@@ -84,7 +84,7 @@ func (b *Buckets) write(ctx context.Context, h *home, key, contentType string, o
 	out.ctx, out.cancel = context.WithCancel(ctx)
 	if b.opts.Accept == nil {
 		if err := out.open(); err != nil {
-			out.cancel()
+			out.abort()
 			b.writers.leave(h.tenant.ID)
 			return nil, out.commit.fail(ctx, err)
 		}
