@@ -73,13 +73,16 @@ func serve(t testing.TB) *s3server.Server {
 	return s
 }
 
-// client returns a client that does not try again for long.
-func client(url string) *s3.Client {
+// client returns a client that does not wait or try again for long.
+func client(url string) *s3.Client { return clientFor(url, 5*time.Second) }
+
+// clientFor returns one that waits for so long for an answer to end.
+func clientFor(url string, limit time.Duration) *s3.Client {
 	return s3.New(s3.Options{
 		BaseEndpoint: aws.String(url), UsePathStyle: true, Region: s3server.Region,
 		Credentials:      credentials.NewStaticCredentialsProvider(s3server.AccessKey, s3server.SecretKey, ""),
 		RetryMaxAttempts: 2,
 		RetryMode:        aws.RetryModeStandard,
-		HTTPClient:       patient(5 * time.Second),
+		HTTPClient:       patient(limit),
 	})
 }

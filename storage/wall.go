@@ -26,6 +26,9 @@ const pageSize = 1000
 // released.
 func (w *wall) enter(ctx context.Context, writes bool) (*home, error) {
 	named, err := tenant.FromContext(ctx)
+	if err == nil {
+		err = ctx.Err() // not every store looks at it
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,7 @@ func fileBenches(ctx context.Context, transport string, account storage.Maker, o
 		content := bytes.Repeat([]byte("partywall"), fileSize/9+1)[:fileSize]
 		key := "bench/" + strings.ReplaceAll(name, " ", "-")
 		put.ways = append(put.ways, &way{name: name, run: func(int) error {
+			//scopecheck:allow the raw bucket is what the wall is compared with
 			return b.WriteAll(ctx, key, content, &blob.WriterOptions{ContentType: "text/plain"})
 		}})
 		get.ways = append(get.ways, &way{name: name, run: func(int) error { return drain(ctx, b, key) }})

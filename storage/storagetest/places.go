@@ -18,8 +18,8 @@ import (
 type Keys struct{}
 
 // Current implements [storage.Keys].
-func (Keys) Current(_ context.Context, t tenant.Tenant) ([]byte, uint32, error) {
-	key, err := Keys{}.Key(context.Background(), t, 7)
+func (k Keys) Current(ctx context.Context, t tenant.Tenant) ([]byte, uint32, error) {
+	key, err := k.Key(ctx, t, 7)
 	return key, 7, err
 }
 
