@@ -55,9 +55,9 @@ func (s *Scene) intact(ctx context.Context) error {
 // Attack is one way to get at the files of another tenant, or past what a
 // tenant may do.
 type Attack struct {
-	// Case is the number in the list that the attack suite follows.
-	Case int
-	Name string
+	// ID is the number in the list that the attack suite follows. A letter behind
+	// it is a neighbour of that case.
+	ID, Name string
 	// Play plays it, and says how it got through; "" is that it did not.
 	Play func(ctx context.Context, s *Scene) (breach string)
 }
@@ -65,18 +65,18 @@ type Attack struct {
 // Attacks are those that need nothing but a [Host].
 func Attacks() []Attack {
 	return []Attack{
-		{43, "a path out of the tenant", playPaths},
-		{43, "a listing out of the tenant", playPrefixes},
-		{44, "a number that begins another", playNumbers},
-		{45, "a signed URL that lives for a week", playLife},
-		{45, "a signed URL to write anything", playUpload},
-		{46, "a copy of another's file", playCopy},
-		{46, "a bucket kept from another's request", playKept},
-		{46, "a callback that is shown the store", playCallback},
-		{47, "an archive that unpacks elsewhere", playArchive},
-		{48, "a store in another region", playRegion},
-		{54, "a write by a suspended tenant", playSuspended},
-		{43, "an upload that runs in the host's name", playActive},
+		{"43", "a path out of the tenant", playPaths},
+		{"43a", "a listing out of the tenant", playPrefixes},
+		{"44", "a number that begins another", playNumbers},
+		{"45", "a signed URL that lives for a week", playLife},
+		{"45a", "a signed URL to write anything", playUpload},
+		{"46", "a copy of another's file", playCopy},
+		{"46a", "a bucket kept from another's request", playKept},
+		{"46b", "a callback that is shown the store", playCallback},
+		{"47", "an archive that unpacks elsewhere", playArchive},
+		{"48", "a store in another region", playRegion},
+		{"54a", "a write by a suspended tenant", playSuspended},
+		{"43b", "an upload that runs in the host's name", playActive},
 	}
 }
 

@@ -41,13 +41,19 @@ type House struct {
 	Acme, Globex tenant.Tenant
 }
 
-// NewHouse makes the shared bucket and the tenants.
+// NewHouse is [Build] for a test.
 func NewHouse(t testing.TB, account storage.Maker) *House {
 	t.Helper()
+	h, err := Build(t.Context(), account)
+	must(t, err)
+	return h
+}
+
+// Build makes the shared bucket and the tenants.
+func Build(ctx context.Context, account storage.Maker) (*House, error) {
 	h := &House{Account: account, Catalog: &Catalog{}}
 	h.Acme, h.Globex = h.Catalog.Add("acme", 1, "main"), h.Catalog.Add("globex", 10, "main")
-	must(t, account.Create(t.Context(), SharedBucket))
-	return h
+	return h, account.Create(ctx, SharedBucket)
 }
 
 // SharedBucket is the bucket that the tenants of a [House] share.
