@@ -111,11 +111,14 @@ func (b *Buckets) begin(ctx context.Context, t tenant.Tenant) (*reservation, err
 	}
 }
 
-// Recount lists all that t has, and tells the ledger. It waits for the writes
-// of this process that are under way, and holds new ones back meanwhile. It is
-// for when files came or went past this package, and for what a process that
-// died has left reserved; where other processes write for t at the same time,
-// the count may miss what they do during the listing.
+// Recount lists all that t has, and tells the ledger. It is for when files came
+// or went past this package, and for what a process that died has left
+// reserved. Where other processes write for t at the same time, the count may
+// miss what they do during the listing.
+//
+// It waits for the writes of this process that are under way, and holds new
+// ones back meanwhile. Who has a file open must not open a second one then, or
+// the two wait for each other until the context ends.
 func (b *Buckets) Recount(ctx context.Context, t tenant.Tenant) (Amount, error) {
 	reopen, err := b.writers.shut(ctx, t.ID)
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 
 	"gocloud.dev/blob"
 
@@ -28,9 +28,7 @@ type Buckets struct {
 	traffic traffic
 	names   locks // files that are being replaced
 	writers writers
-
-	mu     sync.Mutex
-	closed bool
+	closed  atomic.Bool
 }
 
 // New returns the buckets of the tenants in the registry, in the stores given.
@@ -81,9 +79,7 @@ func (b *Buckets) Open(ctx context.Context) (*blob.Bucket, error) {
 // Close closes the buckets of the host that are open. Those in use are closed
 // when they come back. Later calls fail with [ErrClosed].
 func (b *Buckets) Close() error {
-	b.mu.Lock()
-	b.closed = true
-	b.mu.Unlock()
+	b.closed.Store(true)
 	return b.open.close()
 }
 
@@ -97,10 +93,7 @@ func (b *Buckets) current(ctx context.Context) (tenant.Tenant, error) {
 	if err != nil {
 		return tenant.Tenant{}, err
 	}
-	b.mu.Lock()
-	closed := b.closed
-	b.mu.Unlock()
-	if closed {
+	if b.closed.Load() {
 		return tenant.Tenant{}, ErrClosed
 	}
 	now, err := b.tenants.Lookup(ctx, tenant.ByID(named.ID))

@@ -235,3 +235,30 @@ func (r *rotating) Key(_ context.Context, _ tenant.Tenant, number uint32) ([]byt
 	}
 	return nil, errShredded
 }
+
+// TestDisposition: what browsers run is saved, under the name that the caller
+// gives; what they show is not touched.
+func TestDisposition(t *testing.T) {
+	t.Parallel()
+	h := storagetest.NewHouse(t, files(t))
+	for _, c := range []struct {
+		active          bool
+		kind, has, want string
+	}{
+		{false, "text/html", "", "attachment"},
+		{false, "text/html", "inline", "attachment"},
+		{false, "text/html", `Attachment; filename="a.html"`, `Attachment; filename="a.html"`},
+		{false, "image/svg+xml", "", "attachment"},
+		{false, "image/png", "", ""},
+		{false, "image/png", "inline", "inline"},
+		{true, "text/html", "", ""},
+	} {
+		ctx, b := storagetest.As(t, h.Buckets(t, &storage.Options{Active: c.active}), h.Acme)
+		must(t, b.WriteAll(ctx, "file", []byte("x"), &blob.WriterOptions{ContentType: c.kind, ContentDisposition: c.has}))
+		a, err := b.Attributes(ctx, "file")
+		must(t, err)
+		if a.ContentDisposition != c.want {
+			t.Errorf("%+v: got %q", c, a.ContentDisposition)
+		}
+	}
+}

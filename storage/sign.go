@@ -24,7 +24,8 @@ type Sign struct {
 	// where there is a trash or Retain.
 	Methods []string
 	// MaxLife is the longest life of a URL; more is refused, not cut. Defaults
-	// to 15 minutes. A caller who names no life gets this.
+	// to 15 minutes. A caller who names no life gets this, and one who names an
+	// hour, which is what gocloud makes of none.
 	MaxLife time.Duration
 }
 

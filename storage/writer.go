@@ -152,7 +152,8 @@ func (w *writer) open() error {
 		ContentType: w.upload.Declared, Metadata: w.opts.Metadata,
 		DisableContentTypeDetection: true, IfNotExist: w.opts.IfNotExist,
 	}
-	if !b.opts.Active && b.rules.active(w.upload.Declared) {
+	saved := strings.HasPrefix(strings.ToLower(strings.TrimSpace(w.opts.ContentDisposition)), "attachment")
+	if !saved && !b.opts.Active && b.rules.active(w.upload.Declared) {
 		opts.ContentDisposition = "attachment"
 	}
 	inner, err := h.bucket.NewWriter(w.ctx, h.file(w.commit.key), opts)
