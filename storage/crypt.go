@@ -45,6 +45,7 @@ const (
 	sealedSize  = packageSize + 32
 	lead        = 1
 	shortest    = headLength + 32 + lead
+	longest     = packageSize << 32 // which is where the format ends
 )
 
 // plainSize is how long the content is of a file that is stored in n bytes. A
@@ -104,39 +105,68 @@ func (b *Buckets) encrypt(ctx context.Context, t tenant.Tenant, name string, out
 // the stored bytes are not what was written under this name. What is read has
 // been authenticated; that the file goes no further, only at its end.
 func (b *Buckets) decrypt(ctx context.Context, h *home, key string, offset, length int64) (*reader, error) {
-	head, err := h.bucket.NewRangeReader(ctx, h.file(key), 0, headLength, nil)
+	if length > longest {
+		length = -1 // to the end, and without sums that overflow
+	}
+	part := int64(-1)
+	switch {
+	case packageOf(offset) > 0:
+		part = headLength // the content is asked for when the key is known
+	case length >= 0:
+		part = headLength + (packageOf(offset+length)+1)*sealedSize
+	}
+	in, err := h.bucket.NewRangeReader(ctx, h.file(key), 0, part, nil)
 	if err != nil {
 		return nil, h.short(ctx, key, err)
 	}
-	config, err := b.opener(ctx, h, key, head)
-	if err = errors.Join(err, head.Close()); err != nil {
-		return nil, err
+	config, err := b.opener(ctx, h, key, in)
+	if err == nil && in.Size() < shortest {
+		err = fmt.Errorf("%w: it is too short", ErrCorrupt)
 	}
-	if head.Size() < shortest {
-		return nil, fmt.Errorf("%w: it is too short", ErrCorrupt)
-	}
-	size := plainSize(head.Size())
 	r := &reader{
 		buckets: b, tenant: h.tenant, ctx: ctx, content: bytes.NewReader(nil),
-		attrs: driver.ReaderAttributes{ContentType: head.ContentType(), ModTime: head.ModTime(), Size: size},
+		attrs: driver.ReaderAttributes{ContentType: in.ContentType(), ModTime: in.ModTime(), Size: plainSize(in.Size())},
 	}
-	left := max(0, size-offset)
-	if length < 0 || length > left {
-		length = left
+	offset = min(offset, r.attrs.Size)
+	toEnd := length < 0 || length >= r.attrs.Size-offset
+	if err == nil && part == headLength {
+		in, config.SequenceNumber, err = h.further(ctx, key, in, offset, length, toEnd)
 	}
-	if length == 0 && left > 0 { // nothing is asked for
-		r.close = func() error { h.release(); return nil }
-		return r, nil
+	if err == nil {
+		r.content, err = unseal(in, config, offset)
 	}
-	inner, err := unseal(ctx, h, key, config, min(offset, size), length, r)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, in.Close())
+	}
+	if !toEnd {
+		r.content = io.LimitReader(r.content, length)
 	}
 	r.close = func() error {
 		defer h.release()
-		return inner.Close()
+		return in.Close()
 	}
 	return r, nil
+}
+
+// packageOf is the package that a byte of the content is in.
+func packageOf(offset int64) int64 { return (offset + lead) / packageSize }
+
+// further closes a reader of the header, and opens one that begins with the
+// package of offset, whose number is returned. Where the end is asked for, all
+// is read up to it, so that it is authenticated too.
+func (h *home) further(ctx context.Context, key string, head *blob.Reader, offset, length int64, toEnd bool) (*blob.Reader, uint32, error) {
+	if err := head.Close(); err != nil {
+		return head, 0, err
+	}
+	first, stored := packageOf(offset), int64(-1)
+	if !toEnd {
+		stored = (packageOf(offset+length) - first + 1) * sealedSize
+	}
+	in, err := h.bucket.NewRangeReader(ctx, h.file(key), headLength+first*sealedSize, stored, nil)
+	if err != nil {
+		return head, 0, err
+	}
+	return in, uint32(first), nil //nolint:gosec // G115: the format ends at 2^32 packages
 }
 
 // short tells a file that is too short to have a header, which stores refuse to
@@ -167,35 +197,13 @@ func (b *Buckets) opener(ctx context.Context, h *home, name string, in io.Reader
 	return cipher(key, head[len(magic)+4:], b.rules.bind(h.tenant, name))
 }
 
-// unseal begins to read at the package that offset is in, and gives r what is
-// asked for. Where that goes to the end of the file, the end is read too, and
-// so authenticated.
-func unseal(ctx context.Context, h *home, key string, config sio.Config, offset, length int64, r *reader) (*blob.Reader, error) {
-	first := (offset + lead) / packageSize
-	skip := (offset + lead) % packageSize
-	config.SequenceNumber = uint32(first) //nolint:gosec // G115: the format ends at 2^32 packages
-	stored := int64(-1)
-	toEnd := offset+length == r.attrs.Size
-	if !toEnd {
-		last := (offset + lead + length - 1) / packageSize
-		stored = (last - first + 1) * sealedSize
-	}
-	inner, err := h.bucket.NewRangeReader(ctx, h.file(key), headLength+first*sealedSize, stored, nil)
-	if err != nil {
-		return nil, err
-	}
-	content, err := sio.DecryptReader(inner, config)
+// unseal reads what begins with the package of offset, from offset on.
+func unseal(in io.Reader, config sio.Config, offset int64) (io.Reader, error) {
+	content, err := sio.DecryptReader(in, config)
 	if err == nil {
-		_, err = io.CopyN(io.Discard, content, skip)
+		_, err = io.CopyN(io.Discard, content, (offset+lead)%packageSize)
 	}
-	if err != nil {
-		return nil, errors.Join(corrupt(err), inner.Close())
-	}
-	if !toEnd {
-		content = io.LimitReader(content, length)
-	}
-	r.content = authentic{content}
-	return inner, nil
+	return authentic{content}, corrupt(err)
 }
 
 // authentic gives the errors of a sealed file their name.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -42,6 +44,12 @@ func checkSealed(t *testing.T, h *House) {
 		} else {
 			must(t, b.WriteAll(ctx, "file", []byte(content), nil))
 			holds(ctx, t, b, "file", content)
+		}
+		whole, err := b.NewRangeReader(ctx, "file", 0, math.MaxInt64, nil)
+		must(t, err)
+		got, err := io.ReadAll(whole)
+		if err = errors.Join(err, whole.Close()); err != nil || string(got) != content {
+			t.Errorf("to the end of the world: got %d bytes, %v", len(got), err)
 		}
 		must(t, b.Copy(ctx, "copy", "file", nil))
 		holds(ctx, t, b, "copy", content)
