@@ -77,7 +77,7 @@ tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
 
 .PHONY: bench
-bench: ## Run the benchmarks, with the data on disk
+bench: $(S3) ## Run the benchmarks, with the data on disk
 	$(TESTENV) -disk -- $(GO) run ./internal/bench
 
 .PHONY: soak

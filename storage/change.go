@@ -77,8 +77,8 @@ func (b *Buckets) makeWay(ctx context.Context, h *home, key string) (former, err
 }
 
 // change makes one change of a file that needs no stream: it lets the write in,
-// makes way for it, lets do do it, and settles what it cost. size is what the
-// change adds, 0 if it only takes away.
+// makes way for it, lets do do it, and settles what it cost. add is what the
+// change adds, nothing if it only takes away.
 func (b *Buckets) change(ctx context.Context, h *home, key string, add Amount, do func() error) error {
 	r, err := b.begin(ctx, h.tenant)
 	if err != nil {
