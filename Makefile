@@ -9,6 +9,8 @@ LINT_VERSION := v2.15.0
 LINT := $(BIN)/golangci-lint-$(LINT_VERSION)
 VULN_VERSION := v1.9.0
 VULN := $(BIN)/govulncheck-$(VULN_VERSION)
+S3_VERSION := v1.8.0
+S3 := $(BIN)/versitygw-$(S3_VERSION)
 TESTENV := $(GO) run ./internal/testenv -install
 
 .PHONY: help
@@ -20,7 +22,7 @@ demo: ## Run the tour of everything on private servers
 	$(GO) run ./examples/recordstore
 
 .PHONY: test
-test: ## Run all tests with -race on private servers, installing what is missing
+test: $(S3) ## Run all tests with -race on private servers, installing what is missing
 	$(TESTENV) -- $(GO) test -race -count=1 -timeout 14m ./...
 
 .PHONY: check
@@ -50,6 +52,11 @@ $(VULN):
 	GOBIN=$(BIN) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(VULN_VERSION)
 	mv $(BIN)/govulncheck $@
 
+# The S3 server of the tests of storage.
+$(S3):
+	GOBIN=$(BIN) $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION)
+	mv $(BIN)/versitygw $@
+
 .PHONY: layout
 layout: ## Check who imports whom
 	$(GO) test -count=1 ./internal/layout
@@ -70,12 +77,12 @@ tidy: ## Check that go.mod and go.sum are tidy
 	$(GO) mod tidy -diff
 
 .PHONY: bench
-bench: ## Run the benchmarks, with the data on disk
+bench: $(S3) ## Run the benchmarks, with the data on disk
 	$(TESTENV) -disk -- $(GO) run ./internal/bench
 
 .PHONY: soak
-soak: ## Run the long trials with -race
-	PARTYWALL_SOAK=full $(TESTENV) -disk -- $(GO) test -race -count=1 -timeout 2h -run Soak ./isolation ./internal/trial/...
+soak: $(S3) ## Run the long trials with -race
+	PARTYWALL_SOAK=full $(TESTENV) -disk -- $(GO) test -race -count=1 -timeout 2h -run Soak ./isolation ./storage ./internal/trial/...
 
 .PHONY: attack
 attack: ## Attack the wall in every way that we know of, on every PostgreSQL that can be had
@@ -83,7 +90,7 @@ attack: ## Attack the wall in every way that we know of, on every PostgreSQL tha
 	$(TESTENV) -- $(GO) run ./internal/trial/attack -dir $(BIN)
 
 .PHONY: cover
-cover: ## Run all tests and print each package's coverage
+cover: $(S3) ## Run all tests and print each package's coverage
 	@mkdir -p $(BIN)
 	$(TESTENV) -- $(GO) test -count=1 -timeout 14m -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
 	@$(COVER_TABLE) $(BIN)/cover.out | sort

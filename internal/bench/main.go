@@ -14,7 +14,8 @@
 //
 // Then it measures how long it takes to find a tenant among a million, to shut
 // one out under writers, and to hear of a change that another node has made, and
-// what a noisy neighbour costs the others.
+// what a noisy neighbour costs the others. Commands on Redis are beside go-redis,
+// and files beside gocloud's own bucket.
 package main
 
 import (
@@ -32,7 +33,7 @@ import (
 
 // settings are the flags.
 type settings struct {
-	rounds, burst, loads, schemas, tenants, commands int
+	rounds, burst, loads, schemas, tenants, commands, files int
 
 	rtt                 time.Duration
 	only, json, profile string
@@ -59,6 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.DurationVar(&s.rtt, "rtt", 800*time.Microsecond, "`distance` to the servers over the slow line; 0 leaves it out")
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")
 	flags.IntVar(&s.commands, "commands", 40, "`number` of rounds of commands on Redis; 0 leaves them out")
+	flags.IntVar(&s.files, "files", 40, "`number` of rounds of files; 0 leaves them out")
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
 	flags.StringVar(&s.json, "json", "", "write all figures to a `file` as JSON")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a profile of the statements to a `file`")
@@ -66,23 +68,23 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
-	if min(s.rounds, s.loads, s.schemas, s.tenants, s.commands) < 0 || s.burst < 1 {
+	if min(s.rounds, s.loads, s.schemas, s.tenants, s.commands, s.files) < 0 || s.burst < 1 {
 		return errors.New("flags: a number is too small")
 	}
 	var r report
-	if s.rounds > 0 || s.loads > 0 {
-		if err := s.measureServers(ctx, &r); err != nil {
-			return err
-		}
-	}
-	if s.commands > 0 {
-		if err := s.measureCache(ctx, &r); err != nil {
-			return err
-		}
-	}
-	if s.tenants > 0 {
-		if err := s.measureResolution(ctx, &r); err != nil {
-			return err
+	for _, part := range []struct {
+		wanted  int
+		measure func(context.Context, *report) error
+	}{
+		{s.rounds + s.loads, s.measureServers},
+		{s.commands, s.measureCache},
+		{s.files, s.measureFiles},
+		{s.tenants, s.measureResolution},
+	} {
+		if part.wanted > 0 {
+			if err := part.measure(ctx, &r); err != nil {
+				return err
+			}
 		}
 	}
 	if r.Latencies, err = s.nodes.measure(ctx); err != nil {

@@ -21,6 +21,7 @@ type report struct {
 
 	Commands cells  `json:"commands,omitempty"`
 	Purge    *Purge `json:"purge,omitempty"`
+	Files    cells  `json:"files,omitempty"`
 
 	Tenants        int          `json:"tenants,omitempty"`
 	LoadSeconds    float64      `json:"load_seconds,omitempty"`
@@ -45,6 +46,10 @@ func (r *report) markdown(w io.Writer) error {
 	if len(r.Commands) > 0 {
 		text.WriteString("\nCommands on Redis; a ratio is to go-redis with a prefix written by hand in the same round.\n")
 		r.Commands.tables(&text)
+	}
+	if len(r.Files) > 0 {
+		text.WriteString("\nFiles; a ratio is to gocloud's own bucket in the same round.\n")
+		r.Files.tables(&text)
 	}
 	if r.Purge != nil {
 		fmt.Fprintf(&text, "\nForgetting %d keys of a tenant: %.2f ms by generation, %.0f ms by SCAN and UNLINK.\n",

@@ -38,7 +38,7 @@ func programs() []string {
 func testOnly() []string {
 	return []string{
 		"internal/pgtest", "internal/pgserver", "internal/pgbouncer", "internal/process", "internal/layout",
-		"internal/redisserver", "internal/redistest",
+		"internal/redisserver", "internal/redistest", "internal/s3server",
 	}
 }
 
@@ -85,7 +85,10 @@ func homes() []home {
 		{modules: []string{"github.com/getkin/kin-openapi"}, packages: at("isolation/isolationtest/openapi")},
 		{modules: []string{"golang.org/x/tools"}, packages: []string{"isolation/scopecheck/..."}},
 		{modules: []string{"google.golang.org/grpc"}, packages: at("tenant/grpctenant")},
-		{modules: []string{"gocloud.dev"}, packages: at("storage", "storage/storagetest")},
+		{modules: []string{"gocloud.dev"}, packages: at("storage", "storage/storagetest", "storage/filebucket", "storage/s3bucket")},
+		{modules: []string{"github.com/aws/aws-sdk-go-v2"}, packages: at("storage/s3bucket"), tests: []string{"storage"}},
+		{modules: []string{"github.com/johannesboyne/gofakes3"}, packages: at(), tests: []string{"storage", "storage/s3bucket"}},
+		{modules: []string{"github.com/minio/sio"}, packages: at("storage", "storage/storagetest", "storage/filebucket", "storage/s3bucket")},
 		{modules: []string{"github.com/redis/go-redis"}, packages: at("cache", "cache/cachetest")},
 		{modules: []string{"github.com/alicebob/miniredis"}, packages: at(), tests: at("cache")},
 		{modules: []string{"github.com/google/cel-go"}, packages: at("tenant/rules")},
