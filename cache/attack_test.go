@@ -93,7 +93,9 @@ func attacks() map[string]attack {
 		"42 SCAN, KEYS and EVAL": {
 			func(t *testing.T, h *house, n naive) string {
 				must(t, n.Set(t.Context(), n.key(h.b, "x"), loot, 0).Err())
-				return n.Eval(t.Context(), `return redis.call("GET", KEYS[1]:gsub("acme", "globex") .. "")`, []string{n.key(h.a, "x")}).Val().(string)
+				got, err := n.Eval(t.Context(), `return redis.call("GET", KEYS[1]:gsub("acme", "globex") .. "")`, []string{n.key(h.a, "x")}).Text()
+				must(t, err)
+				return got
 			},
 			walks,
 		},

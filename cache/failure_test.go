@@ -201,3 +201,45 @@ func TestLostGeneration(t *testing.T) {
 		t.Errorf("%d keys were left of it, want 2", n)
 	}
 }
+
+// TestLostNode takes one of a cluster's nodes away and gives it back: what is on
+// the others goes on, and in the end all of it does, with each value where it
+// was put.
+func TestLostNode(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t)
+	h := newHouseAt(t, &redis.UniversalOptions{Addrs: cluster.Addrs(), MaxRetries: -1, ContextTimeoutEnabled: true}, Options{Default: "it/prefix"})
+	const keys = 30
+	try := func(in context.Context) (ok int) {
+		for i := range keys {
+			ctx, cancel := context.WithTimeout(in, 200*time.Millisecond)
+			key := fmt.Sprint("key ", i)
+			if h.Set(ctx, key, key, 0).Err() == nil && h.Get(ctx, key).Val() == key {
+				ok++
+			}
+			cancel()
+		}
+		return ok
+	}
+	if n := try(h.inA); n != keys {
+		t.Fatalf("%d of %d keys at first", n, keys)
+	}
+	lost := cluster.Nodes()[0]
+	must(t, lost.Signal(syscall.SIGSTOP))
+	if n := try(h.inA); n == 0 || n == keys {
+		t.Errorf("%d of %d keys without a node", n, keys)
+	}
+	must(t, lost.Signal(syscall.SIGCONT))
+	ctx, cancel := context.WithTimeout(h.inA, time.Minute)
+	defer cancel()
+	for n := 0; n != keys; n = try(h.inA) {
+		if ctx.Err() != nil {
+			t.Fatalf("%d of %d keys with the node back", n, keys)
+		}
+	}
+	for i := range keys {
+		if h.Get(h.inB, fmt.Sprint("key ", i)).Err() == nil {
+			t.Errorf("the other has key %d", i)
+		}
+	}
+}
