@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
 
 	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/storage/storagetest"
@@ -181,5 +182,28 @@ func TestDedicated(t *testing.T) {
 		if _, err := b.Open(tenant.NewContext(t.Context(), who)); !errors.Is(err, storage.ErrNoStore) {
 			t.Errorf("at %q: %v", place, err)
 		}
+	}
+}
+
+// TestSharedByMistake: two tenants that are given one bucket as their own do not
+// meet in it.
+func TestSharedByMistake(t *testing.T) {
+	t.Parallel()
+	h := storagetest.NewHouse(t, files(t))
+	b := h.Buckets(t, nil)
+	one, two := h.Catalog.Add("one", 3, "main/own"), h.Catalog.Add("two", 30, "main/own")
+	must(t, b.Provision(t.Context(), one))
+	ctx, first := storagetest.As(t, b, one)
+	must(t, first.WriteAll(ctx, "file", []byte("one's"), nil))
+	other, second := storagetest.As(t, b, two)
+	if _, err := second.ReadAll(other, "file"); gcerrors.Code(err) != gcerrors.NotFound {
+		t.Errorf("got %v", err)
+	}
+	must(t, second.WriteAll(other, "file", []byte("two's"), nil))
+	if err := b.Deprovision(t.Context(), one); err == nil {
+		t.Error("a bucket that another tenant uses was removed")
+	}
+	if got, err := second.ReadAll(other, "file"); err != nil || string(got) != "two's" {
+		t.Errorf("got %q, %v", got, err)
 	}
 }
