@@ -112,6 +112,9 @@ func (c *call) byKeys() error {
 // rewrite puts the namespace in front of an argument.
 func (c *call) rewrite(at int) error {
 	args := c.cmd.Args()
+	if _, done := args[at].(*saved); done {
+		return nil // the same command is twice in a pipeline
+	}
 	key, ok := text(args[at])
 	if !ok {
 		if key, ok = number(args[at]); !ok {

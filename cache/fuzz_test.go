@@ -82,7 +82,11 @@ func foreign(command *command, c *call) (all []string) {
 			}
 		}
 		for at := begin; at <= min(last, len(args)-1); at += step {
-			if key, _ := text(args[at]); !strings.HasPrefix(key, c.ns) {
+			key, _ := text(args[at])
+			if s, ok := args[at].(*saved); ok {
+				key = s.String()
+			}
+			if !strings.HasPrefix(key, c.ns) {
 				all = append(all, key)
 			}
 		}

@@ -40,7 +40,7 @@ func (c *Client) Watch(ctx context.Context, fn func(*Tx) error, keys ...string) 
 		return fn(t)
 	}
 	err = w.target.Watch(ctx, call, watched...)
-	if err != nil && !began && w.again(ctx, err) {
+	if err != nil && !began && (w.again(ctx, err) || unreachable(err)) { // the connection may have died since it was used
 		err = w.target.Watch(ctx, call, watched...)
 	}
 	if err != nil {
