@@ -40,7 +40,9 @@ func (c *Client) Watch(ctx context.Context, fn func(*Tx) error, keys ...string) 
 		return fn(t)
 	}
 	err = w.target.Watch(ctx, call, watched...)
-	if err != nil && !began && (w.again(ctx, err) || unreachable(err)) { // the connection may have died since it was used
+	// The connection may have died since it was used, and then the user be
+	// forgotten too.
+	for tries := 0; tries < 2 && err != nil && !began && (w.again(ctx, err) || unreachable(err)); tries++ {
 		err = w.target.Watch(ctx, call, watched...)
 	}
 	if err != nil {
