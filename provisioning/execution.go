@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -223,16 +222,6 @@ func attempt(ctx context.Context, s step, w *Work) error {
 		}
 		return s.perform(ctx, w)
 	})
-}
-
-// careful makes an error of a panic.
-func careful(fn func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = Fail(fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
-		}
-	}()
-	return fn()
 }
 
 // backward takes back what was begun, the last first. It is tried until it

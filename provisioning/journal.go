@@ -157,12 +157,12 @@ func (j journal) apply(o *Operation) (err error) {
 	case j.end != "":
 		o.State = j.end
 	case j.undo != "":
-		o.State, o.Reason = "undoing", j.undo
+		o.State, o.Reason = Undoing, presentable(j.undo)
 	case j.pause:
 		o.State, o.wish = Paused, ""
 	}
 	if j.failure != nil {
-		o.Error = j.failure.Step + ": " + j.failure.Message
+		o.Error = presentable(j.failure.Step + ": " + j.failure.Message)
 	}
 	return nil
 }

@@ -48,6 +48,8 @@ func (o outcome) join(p outcome) outcome {
 func (x *execution) judge(ctx context.Context, s step, attempt int, err error) outcome {
 	cause := context.Cause(ctx)
 	committed := x.committed()
+	x.engine.opts.Logger.WarnContext(ctx, "provisioning: step failed", "operation", x.op.ID, "kind", x.op.Kind, "step", s.name,
+		"attempt", attempt, "error", err, stackOf(err))
 	var later laterError
 	switch {
 	case errors.Is(err, ErrLost), errors.Is(cause, ErrLost):
