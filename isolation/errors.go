@@ -28,6 +28,9 @@ var (
 	// ErrRefused is returned for what cannot be done behind the wall, such as
 	// the simple protocol, or LOCK and DO by a tenant.
 	ErrRefused = errors.New("isolation: refused")
+	// ErrSuperseded is returned to a worker of an operation whose place another
+	// one has taken: nothing of what it wanted to make or end was done.
+	ErrSuperseded = errors.New("isolation: another worker has taken over")
 	// ErrClosed is returned by a [DB] that was closed.
 	ErrClosed = errors.New("isolation: closed")
 )

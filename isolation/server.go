@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/internal/affinity"
+	"github.com/partywall/partywall/internal/fencing"
 	"github.com/partywall/partywall/isolation/prove"
 	"github.com/partywall/partywall/tenant"
 )
@@ -225,11 +226,20 @@ func (s *server) asMigrator(ctx context.Context, database string, fn func(*pgx.C
 	if err != nil {
 		return err
 	}
+	work, working := fencing.FromContext(ctx)
+	if working {
+		config.RuntimeParams["application_name"] = workName(work)
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("isolation: server %q: connecting as migrator: %w", s.name, err)
 	}
 	defer hangUp(conn) // the work is done, or has failed for a better reason
+	if working {
+		if err := s.showToken(ctx, conn, database, work); err != nil {
+			return err
+		}
+	}
 	return fn(conn)
 }
 
