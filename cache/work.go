@@ -120,7 +120,7 @@ func (w *work) open(ctx context.Context, cmd redis.Cmder) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	if command.writes && w.tenant.Status != tenant.Active {
+	if command.writes && !tenant.MayWrite(ctx, w.tenant) {
 		return nil, fmt.Errorf("%w: %s of tenant %s (%s)", ErrReadOnly, command.name, w.tenant.ID, w.tenant.Slug)
 	}
 	if err := w.admit(cmd, command); err != nil {

@@ -81,10 +81,12 @@ func (db *DB) Fence(ctx context.Context, t tenant.Tenant) (f Fence, err error) {
 	return f, err
 }
 
-// stateOf is the state of the fence that a tenant's status asks for.
+// stateOf is the state of the fence that a tenant's status asks for. A Pending
+// tenant is open to whoever prepares it, by an epoch that ends when it becomes
+// active; that nobody else comes is the business of tenant.FromContext.
 func stateOf(t tenant.Tenant) FenceState {
 	switch {
-	case t.Status.Writable():
+	case t.Status.Writable(), t.Status == tenant.Pending:
 		return FenceOpen
 	case t.Status.Readable():
 		return FenceReadOnly

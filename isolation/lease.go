@@ -33,7 +33,7 @@ func (db *DB) lease(ctx context.Context) (*lease, error) {
 	limits := db.opts.limits(t, p.server.budget)
 	l := &lease{place: p, tenant: t, gate: gate{
 		number: t.Number, epoch: t.Placement.Epoch,
-		readonly: !t.Status.Writable(), timeout: milliseconds(limits.StatementTimeout),
+		readonly: !tenant.MayWrite(ctx, t), timeout: milliseconds(limits.StatementTimeout),
 	}}
 	if l.item, err = db.acquire(ctx, p, t.Number, limits.Conns); err != nil {
 		return nil, fmt.Errorf("isolation: tenant %s (%s) on %s: %w", t.ID, t.Slug, p.server.name, err)
@@ -185,8 +185,8 @@ func (db *DB) tenant(ctx context.Context) (tenant.Tenant, error) {
 	if now.Version < named.Version && now.Number == named.Number {
 		now = named // this node's snapshot is behind what the context was made of
 	}
-	if now.Status != tenant.Active && (!tenant.Admitted(ctx) || !now.Status.Readable()) {
-		return tenant.Tenant{}, tenant.NewStatusError(now)
+	if err := tenant.CheckStatus(ctx, now); err != nil {
+		return tenant.Tenant{}, err
 	}
 	return now, nil
 }

@@ -106,8 +106,8 @@ func (b *Buckets) current(ctx context.Context) (tenant.Tenant, error) {
 	if now.Number <= 0 {
 		return tenant.Tenant{}, tenant.ErrNoTenant
 	}
-	if now.Status != tenant.Active && (!tenant.Admitted(ctx) || !now.Status.Readable()) {
-		return tenant.Tenant{}, tenant.NewStatusError(now)
+	if err := tenant.CheckStatus(ctx, now); err != nil {
+		return tenant.Tenant{}, err
 	}
 	return now, nil
 }

@@ -42,7 +42,7 @@ func (b *Buckets) still(ctx context.Context, h *home) error {
 		return fmt.Errorf("%w: %w", ErrMoved, err)
 	}
 	then := h.tenant
-	if !b.rules.writable(now.Status) || now.Number != then.Number ||
+	if !b.rules.writable(ctx, now) || now.Number != then.Number ||
 		now.Placement.Bucket != then.Placement.Bucket || now.Placement.Epoch != then.Placement.Epoch {
 		return fmt.Errorf("%w: tenant %s", ErrMoved, then.ID)
 	}

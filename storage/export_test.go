@@ -17,7 +17,7 @@ func Walls() map[string]func(b *Buckets) {
 		"prefix":   func(b *Buckets) { b.rules.prefix = func(string) error { return nil } },
 		"root":     func(b *Buckets) { b.rules.root = func(t tenant.Tenant) string { r := root(t); return r[:len(r)-1] } },
 		"same":     func(b *Buckets) { b.rules.same = func(_, _ tenant.ID) bool { return true } },
-		"writable": func(b *Buckets) { b.rules.writable = func(tenant.Status) bool { return true } },
+		"writable": func(b *Buckets) { b.rules.writable = func(context.Context, tenant.Tenant) bool { return true } },
 		"within":   func(b *Buckets) { b.rules.within = func(_, _ tenant.Region) bool { return true } },
 		"callback": func(b *Buckets) {
 			b.rules.callback = func(fn func(func(any) bool) error) error {

@@ -20,8 +20,8 @@ type rules struct {
 	root func(tenant.Tenant) string
 	// same says whether a context's tenant may use a bucket of another.
 	same func(opened, named tenant.ID) bool
-	// writable says whether a status lets write.
-	writable func(tenant.Status) bool
+	// writable says whether a tenant's status lets write.
+	writable func(context.Context, tenant.Tenant) bool
 	// within says whether a store may hold the files of a tenant's region.
 	within func(store, wanted tenant.Region) bool
 	// callback runs a callback of the caller's.
@@ -42,7 +42,7 @@ func standing() rules {
 	return rules{
 		key: CheckKey, prefix: checkPrefix, root: root,
 		same:     func(opened, named tenant.ID) bool { return opened == named },
-		writable: tenant.Status.Writable,
+		writable: tenant.MayWrite,
 		within:   func(store, wanted tenant.Region) bool { return store == "" || wanted == "" || store == wanted },
 		callback: called,
 		sign:     (*Buckets).signable,

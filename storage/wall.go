@@ -37,7 +37,7 @@ func (w *wall) enter(ctx context.Context, writes bool) (*home, error) {
 		return nil, fmt.Errorf("%w: it is of %s, the context of %s", ErrOtherTenant, w.id, named.ID)
 	}
 	t, err := w.buckets.current(ctx)
-	if err == nil && writes && !w.buckets.rules.writable(t.Status) {
+	if err == nil && writes && !w.buckets.rules.writable(ctx, t) {
 		err = tenant.NewStatusError(t)
 	}
 	if err != nil {

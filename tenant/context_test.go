@@ -42,6 +42,8 @@ func TestContext(t *testing.T) {
 		"suspended":                   {tenant.NewContext(bare, suspended), tenant.ErrSuspended, tenant.ID{}},
 		"suspended, admitted":         {tenant.Admit(bare, suspended), nil, suspended.ID},
 		"pending, admitted":           {tenant.Admit(bare, pending), tenant.ErrPending, tenant.ID{}},
+		"pending, prepared":           {tenant.Prepare(bare, pending), nil, pending.ID},
+		"suspended, prepared":         {tenant.Prepare(bare, suspended), tenant.ErrSuspended, tenant.ID{}},
 		"admitted, then not any more": {tenant.NewContext(tenant.Admit(bare, suspended), suspended), tenant.ErrSuspended, tenant.ID{}},
 	} {
 		got, err := tenant.FromContext(c.ctx)
@@ -53,7 +55,23 @@ func TestContext(t *testing.T) {
 	if v := tenant.NewContext(context.WithValue(bare, key{}, 7), a).Value(key{}); v != 7 {
 		t.Errorf("other values are lost: %v", v)
 	}
-	if !tenant.Admitted(tenant.Admit(bare, suspended)) || tenant.Admitted(inA) || tenant.Admitted(bare) {
-		t.Error("Admitted")
+	for name, c := range map[string]struct {
+		ctx    context.Context
+		now    tenant.Tenant
+		let    error
+		writes bool
+	}{
+		"active":                       {inA, a, nil, true},
+		"suspended since":              {inA, suspended, tenant.ErrSuspended, false},
+		"admitted":                     {tenant.Admit(bare, suspended), suspended, nil, false},
+		"prepared":                     {tenant.Prepare(bare, pending), pending, nil, true},
+		"prepared, and suspended":      {tenant.Prepare(bare, suspended), suspended, tenant.ErrSuspended, false},
+		"prepared, then not any more":  {tenant.NewContext(tenant.Prepare(bare, pending), pending), pending, tenant.ErrPending, false},
+		"nobody's":                     {bare, a, nil, true},
+		"nobody's, and not active yet": {bare, pending, tenant.ErrPending, false},
+	} {
+		if err := tenant.CheckStatus(c.ctx, c.now); !errors.Is(err, c.let) || tenant.MayWrite(c.ctx, c.now) != c.writes {
+			t.Errorf("%s: let %v, writes %v", name, err, tenant.MayWrite(c.ctx, c.now))
+		}
 	}
 }
