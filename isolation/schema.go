@@ -67,6 +67,9 @@ func (o ownSchema) remove(ctx context.Context, s *server, t tenant.Tenant) error
 		if _, err := conn.Exec(ctx, `DROP SCHEMA IF EXISTS `+quote(o.name(t))+` CASCADE`); err != nil {
 			return fmt.Errorf("isolation: dropping schema %s: %w", o.name(t), err)
 		}
+		if _, err := conn.Exec(ctx, `DELETE FROM partywall.once WHERE tenant_id = $1`, t.Number); err != nil {
+			return fmt.Errorf("isolation: forgetting what was done for tenant %d: %w", t.Number, err)
+		}
 		return nil
 	})
 }

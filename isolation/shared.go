@@ -31,6 +31,7 @@ func (shared) remove(ctx context.Context, s *server, t tenant.Tenant) error {
 	return s.asMigrator(ctx, s.app.Database, func(conn *pgx.Conn) error {
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			tables, err := protectedTables(ctx, tx, s.opts.Schema)
+			tables = append(tables, protectedTable{name: "partywall.once", column: "tenant_id"})
 			for err == nil && len(tables) > 0 {
 				var left []protectedTable
 				if left, err = deleteRows(ctx, tx, tables, t); len(left) == len(tables) {

@@ -17,3 +17,16 @@ BEGIN
   GRANT EXECUTE ON FUNCTION pg_catalog.pg_stat_get_activity TO partywall_owner;
 EXCEPTION WHEN insufficient_privilege THEN NULL;
 END $do$;
+
+-- What was done for a tenant that must not be done twice, such as giving it its
+-- first rows: a row is written in the transaction that does it. Behind the wall
+-- like any of the host's tables.
+SET LOCAL ROLE partywall_owner;
+CREATE TABLE partywall.once (
+  tenant_id bigint NOT NULL DEFAULT partywall.tenant(),
+  name      text   NOT NULL CHECK (octet_length(name) <= 200),
+  at        timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  PRIMARY KEY (tenant_id, name)
+);
+SELECT partywall.protect('partywall.once');
+SET LOCAL ROLE NONE;
