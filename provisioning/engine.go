@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +23,12 @@ import (
 // Options are the settings of an [Engine]. The zero value, and nil, are good
 // for production.
 type Options struct {
-	// Kinds are the kinds of operation that this engine can start and work on.
+	// Kinds are the kinds of operation that this engine can start and work on,
+	// besides those of the Lifecycle.
 	Kinds []Definition
+	// Lifecycle is what it takes to make tenants, by [Engine.Provision], and to
+	// end them, by [Engine.Remove]. Defaults to none, and neither can be done.
+	Lifecycle *Lifecycle
 	// Workers is how many operations this process works on at once. Defaults to
 	// 8.
 	Workers int
@@ -114,6 +119,7 @@ type Engine struct {
 	waker       Waker
 	kinds       map[string]definition
 	names       []string
+	lifecycle   *lifecycle // nil without Options.Lifecycle
 	instruments instruments
 	followers   followers
 	weights     weights
@@ -123,17 +129,25 @@ type Engine struct {
 	stopped bool
 }
 
-// New returns an engine over the catalog's database. It checks everything, and
-// dials and starts nothing: it can start operations and follow them as soon as
-// their tables are there, and works on them after [Engine.Start].
-func New(pool *pgxpool.Pool, options *Options) (*Engine, error) {
+// New returns an engine over the catalog's database, where tenants are kept too;
+// they may be nil without a Lifecycle. It checks everything, and dials and
+// starts nothing: it can start operations and follow them as soon as their
+// tables are there, and works on them after [Engine.Start].
+func New(pool *pgxpool.Pool, tenants Catalog, options *Options) (*Engine, error) {
 	e := &Engine{pool: pool, opts: options.withDefaults(), kinds: map[string]definition{}}
 	var errs []error
 	if pool == nil {
 		errs = append(errs, invalid("pool is nil"))
 	}
 	errs = append(errs, e.opts.validate())
-	for _, k := range e.opts.Kinds {
+	kinds := e.opts.Kinds
+	if e.opts.Lifecycle != nil {
+		var err error
+		e.lifecycle, err = newLifecycle(e, tenants, *e.opts.Lifecycle)
+		errs = append(errs, err)
+		kinds = append(slices.Clone(kinds), e.lifecycle.provision, e.lifecycle.remove)
+	}
+	for _, k := range kinds {
 		d, err := k.define()
 		if _, twice := e.kinds[d.name]; twice {
 			err = errors.Join(err, invalid("two kinds are called %q", d.name))

@@ -53,7 +53,7 @@ func catalog(t *testing.T) *pgxpool.Pool {
 // start starts a worker, and stops it when the test ends.
 func start(t *testing.T, pool *pgxpool.Pool, o *provisioning.Options) *provisioning.Engine {
 	t.Helper()
-	e, err := provisioning.New(pool, o)
+	e, err := provisioning.New(pool, nil, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -502,7 +502,7 @@ func TestStop(t *testing.T) {
 	pool := catalog(t)
 	o := quick(k)
 	o.Lease = time.Hour // what is not given back stays
-	leaving, err := provisioning.New(pool, o)
+	leaving, err := provisioning.New(pool, nil, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -631,7 +631,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	twice := step{Name: "a"}
 	bad := kind{Name: "no such name", Stages: []provisioning.Stage[order, meal]{{twice, twice}, {step{Name: "f", Final: true}, step{Name: "ok"}}}}
-	_, err := provisioning.New(nil, &provisioning.Options{Kinds: []provisioning.Definition{bad, kind{Name: "empty"}}, Workers: -1, Lease: time.Millisecond})
+	_, err := provisioning.New(nil, nil, &provisioning.Options{Kinds: []provisioning.Definition{bad, kind{Name: "empty"}}, Workers: -1, Lease: time.Millisecond})
 	if !errors.Is(err, provisioning.ErrInvalid) {
 		t.Fatal(err)
 	}

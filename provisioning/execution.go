@@ -18,6 +18,8 @@ import (
 type execution struct {
 	worker *worker
 	engine *Engine
+	id     ID
+	token  int64
 	kind   definition
 	before string // who had the lease and did not give it back
 
@@ -36,7 +38,8 @@ type execution struct {
 
 // adopt begins an execution of what was taken at a time.
 func (x *execution) adopt(o Operation, asked time.Time) {
-	x.op, x.kind, x.progress = o, x.engine.kinds[o.Kind], map[string]float64{}
+	x.id, x.token, x.kind = o.ID, o.Token, x.engine.kinds[o.Kind]
+	x.op, x.progress = o, map[string]float64{}
 	x.held, x.lost = context.WithCancelCause(x.worker.ctx)
 	x.going, x.turn = context.WithCancelCause(x.held)
 	x.expiry = time.AfterFunc(time.Until(asked.Add(x.engine.opts.Lease)), x.lose)
@@ -92,9 +95,9 @@ func (x *execution) run() {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrLost), errors.Is(context.Cause(x.held), ErrLost):
-		x.engine.opts.Logger.WarnContext(x.worker.ctx, "provisioning: operation was taken over", "operation", x.op.ID, "kind", x.op.Kind)
+		x.engine.opts.Logger.WarnContext(x.worker.ctx, "provisioning: operation was taken over", "operation", x.id, "kind", x.kind.name)
 	default: // the lease ends by itself, and another worker goes on
-		x.engine.opts.Logger.ErrorContext(x.worker.ctx, "provisioning: operation was let go", "operation", x.op.ID, "kind", x.op.Kind, "error", err)
+		x.engine.opts.Logger.ErrorContext(x.worker.ctx, "provisioning: operation was let go", "operation", x.id, "kind", x.kind.name, "error", err)
 	}
 }
 
@@ -258,8 +261,8 @@ func (x *execution) newWork(s step) *Work {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	w := &Work{
-		Operation: x.op.ID, Kind: x.op.Kind, Tenant: x.op.Tenant, Step: s.name,
-		Token: Token{Subject: x.op.ID, Number: x.op.Token},
+		Operation: x.id, Kind: x.kind.name, Tenant: x.op.Tenant, Step: s.name,
+		Token: Token{Subject: x.id, Number: x.token},
 		input: x.op.Input, output: slices.Clone(x.op.Output),
 		report: func(done float64, message string) { x.report(s.name, done, message) },
 		guard:  x.guard,
@@ -289,12 +292,12 @@ func (x *execution) guard(ctx context.Context, fn func(pgx.Tx) error) error {
 		var here bool
 		err := tx.QueryRow(ctx, `
 			SELECT true FROM partywall_operations.operation
-			WHERE id = $1 AND token = $2 AND owner <> '' FOR SHARE`, x.op.ID, x.op.Token).Scan(&here)
+			WHERE id = $1 AND token = $2 AND owner <> '' FOR SHARE`, x.id, x.token).Scan(&here)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrLost
 		}
 		if err != nil {
-			return fmt.Errorf("provisioning: looking whether operation %s is still ours: %w", x.op.ID, err)
+			return fmt.Errorf("provisioning: looking whether operation %s is still ours: %w", x.id, err)
 		}
 		return nil
 	})

@@ -50,7 +50,7 @@ func (x *execution) write(j journal) error {
 		next, err := x.commit(j)
 		if err == nil {
 			x.op = next
-			x.engine.followers.tell(x.op.ID)
+			x.engine.followers.tell(x.id)
 			return nil
 		}
 		var own stepError
@@ -112,7 +112,7 @@ func (x *execution) already(ctx context.Context, tx pgx.Tx, j journal) (made boo
 		return false, nil
 	}
 	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM partywall_operations.step WHERE operation_id = $1 AND name = $2 AND state = $3)`,
-		x.op.ID, name, state).Scan(&made)
+		x.id, name, state).Scan(&made)
 	return made, err
 }
 
@@ -121,7 +121,7 @@ func (x *execution) already(ctx context.Context, tx pgx.Tx, j journal) (made boo
 func (x *execution) lock(ctx context.Context, tx pgx.Tx) (Operation, error) {
 	o, err := scanOperation(tx.QueryRow(ctx, `
 		SELECT `+operationColumns+` FROM partywall_operations.operation o
-		WHERE o.id = $1 AND o.token = $2 AND o.owner <> '' FOR NO KEY UPDATE`, x.op.ID, x.op.Token))
+		WHERE o.id = $1 AND o.token = $2 AND o.owner <> '' FOR NO KEY UPDATE`, x.id, x.token))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return o, ErrLost
 	}

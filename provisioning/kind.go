@@ -129,6 +129,12 @@ func (k Kind[In, Out]) define() (definition, error) {
 			d.stages = append(d.stages, steps)
 		}
 	}
+	var nothing Out
+	if text, err := json.Marshal(nothing); err != nil {
+		errs = append(errs, fmt.Errorf("kind %q: output: %w", k.Name, err))
+	} else if err := json.Unmarshal(text, &nothing); err != nil {
+		errs = append(errs, fmt.Errorf("kind %q: output: %w", k.Name, err))
+	}
 	if len(d.stages) == 0 {
 		errs = append(errs, fmt.Errorf("kind %q: no steps", k.Name))
 	}

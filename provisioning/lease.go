@@ -57,7 +57,7 @@ func (w *worker) renewAll() error {
 		w.mu.Lock()
 		x := w.held[id]
 		w.mu.Unlock()
-		if x == nil || x.op.Token != tokens[i] {
+		if x == nil || x.token != tokens[i] {
 			continue // it has ended since
 		}
 		if wish, ok := kept[id]; ok {
@@ -76,7 +76,7 @@ func (w *worker) holding() (ids []ID, tokens []int64) {
 	defer w.mu.Unlock()
 	for id, x := range w.held {
 		ids = append(ids, id)
-		tokens = append(tokens, x.op.Token)
+		tokens = append(tokens, x.token)
 	}
 	return ids, tokens
 }

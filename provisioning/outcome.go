@@ -48,7 +48,7 @@ func (o outcome) join(p outcome) outcome {
 func (x *execution) judge(ctx context.Context, s step, attempt int, err error) outcome {
 	cause := context.Cause(ctx)
 	committed := x.committed()
-	x.engine.opts.Logger.WarnContext(ctx, "provisioning: step failed", "operation", x.op.ID, "kind", x.op.Kind, "step", s.name,
+	x.engine.opts.Logger.WarnContext(ctx, "provisioning: step failed", "operation", x.id, "kind", x.kind.name, "step", s.name,
 		"attempt", attempt, "error", err, stackOf(err))
 	var later laterError
 	switch {
@@ -77,6 +77,8 @@ func (x *execution) judgeUndoing(s step, err error) outcome {
 	case errors.Is(context.Cause(x.held), ErrStopping):
 		return outcome{stop: true}
 	}
+	x.engine.opts.Logger.WarnContext(x.held, "provisioning: taking a step back failed", "operation", x.id, "kind", x.kind.name,
+		"step", s.name, "error", err, stackOf(err))
 	tries := 1
 	if at := x.find(s.name); at != nil {
 		tries = at.Undoings
@@ -102,7 +104,7 @@ func (x *execution) settle(o outcome) error {
 	if err := x.write(journal{park: true, after: o.after, free: o.free, failure: &event, events: []Event{event}}); err != nil {
 		return err
 	}
-	time.AfterFunc(o.after, func() { x.worker.offer(x.op.ID) })
+	time.AfterFunc(o.after, func() { x.worker.offer(x.id) })
 	return nil
 }
 

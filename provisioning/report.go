@@ -28,7 +28,7 @@ func (x *execution) report(step string, done float64, message string) {
 		err := tx.QueryRow(ctx, `
 			UPDATE partywall_operations.operation SET events = events + 1
 			WHERE id = (SELECT id FROM partywall_operations.operation WHERE id = $1 AND token = $2 AND owner <> '' FOR NO KEY UPDATE SKIP LOCKED)
-			RETURNING events - 1`, x.op.ID, x.op.Token).Scan(&events)
+			RETURNING events - 1`, x.id, x.token).Scan(&events)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
@@ -45,8 +45,8 @@ func (x *execution) report(step string, done float64, message string) {
 		return tx.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
-		x.engine.opts.Logger.DebugContext(ctx, "provisioning: writing down progress", "operation", x.op.ID, "error", err)
+		x.engine.opts.Logger.DebugContext(ctx, "provisioning: writing down progress", "operation", x.id, "error", err)
 		return
 	}
-	x.engine.followers.tell(x.op.ID)
+	x.engine.followers.tell(x.id)
 }

@@ -60,6 +60,10 @@ func (k Kind[In, Out]) StartTx(ctx context.Context, e *Engine, tx pgx.Tx, in In,
 	if err != nil {
 		return Handle[Out]{}, invalid("input of %s: %w", k.Name, err)
 	}
+	var back In
+	if err := json.Unmarshal(input, &back); err != nil {
+		return Handle[Out]{}, invalid("input of %s: %w", k.Name, err)
+	}
 	var zero Out
 	output, err := json.Marshal(zero)
 	if err != nil {
@@ -133,23 +137,40 @@ func (e *Engine) start(ctx context.Context, tx pgx.Tx, d definition, r Request, 
 	return id, e.waker.Wake(ctx, tx, id, r.At)
 }
 
+// byKey returns the operation that a key has started, if there is one, and
+// whether its input was the same.
+func (e *Engine) byKey(ctx context.Context, tx pgx.Tx, kind, key string, input any) (id ID, same bool, err error) {
+	text, err := json.Marshal(input)
+	if err != nil {
+		return id, false, invalid("input of %s: %w", kind, err)
+	}
+	err = tx.QueryRow(ctx, `SELECT id, input = $3 FROM partywall_operations.operation WHERE kind = $1 AND key = $2`,
+		kind, key, text).Scan(&id, &same)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return id, false, fmt.Errorf("provisioning: looking for an earlier %s: %w", kind, err)
+	}
+	return id, same, nil
+}
+
 // startedBefore finds the operation that stood in the way of a new one.
 func (e *Engine) startedBefore(ctx context.Context, tx pgx.Tx, d definition, r Request, input []byte) (ID, error) {
-	var id ID
-	var same bool
-	err := tx.QueryRow(ctx, `
-		SELECT id, tenant_id IS NOT DISTINCT FROM $3 AND input = $4
-		FROM partywall_operations.operation WHERE kind = $1 AND key = $2`, d.name, r.Key, orNull(r.Tenant), input).Scan(&id, &same)
-	switch {
-	case err == nil && same:
-		return id, nil
-	case err == nil:
-		return ID{}, fmt.Errorf("%w: %s %s", ErrKeyUsed, d.name, id)
-	case !errors.Is(err, pgx.ErrNoRows):
-		return ID{}, fmt.Errorf("provisioning: starting %s: %w", d.name, err)
+	if r.Key != "" {
+		var whose *tenant.ID
+		id, same, err := e.byKey(ctx, tx, d.name, r.Key, json.RawMessage(input))
+		if err == nil && !id.IsZero() {
+			err = tx.QueryRow(ctx, `SELECT tenant_id FROM partywall_operations.operation WHERE id = $1`, id).Scan(&whose)
+		}
+		switch {
+		case err != nil:
+			return ID{}, err
+		case !id.IsZero() && same && (whose == nil && r.Tenant.IsZero() || whose != nil && *whose == r.Tenant):
+			return id, nil
+		case !id.IsZero():
+			return ID{}, fmt.Errorf("%w: %s %s", ErrKeyUsed, d.name, id)
+		}
 	}
 	busy := &BusyError{Tenant: r.Tenant}
-	err = tx.QueryRow(ctx, `
+	err := tx.QueryRow(ctx, `
 		SELECT id, kind FROM partywall_operations.operation
 		WHERE tenant_id = $1 AND ended_at IS NULL AND NOT beside`, r.Tenant).Scan(&busy.Operation, &busy.Kind)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // it may have ended since

@@ -168,8 +168,8 @@ func (w *worker) drop(x *execution) {
 	x.close()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.held[x.op.ID] == x {
-		delete(w.held, x.op.ID)
+	if w.held[x.id] == x {
+		delete(w.held, x.id)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -70,4 +72,25 @@ func (c *conditions) equal(column, value string) {
 	if value != "" {
 		c.add(column+" = ", value)
 	}
+}
+
+// Loads returns how many tenants are placed on each server, those that are
+// about to end included. It reads an index over all tenants.
+func (c *Catalog) Loads(ctx context.Context) (map[string]int64, error) {
+	rows, err := c.store.pool.Query(ctx, `
+		SELECT server, count(*) FROM partywall_catalog.tenant
+		WHERE server <> '' AND status <> 'deleted' GROUP BY server`)
+	if err != nil {
+		return nil, fmt.Errorf("pgtenant: counting tenants: %w", reached(ctx, err))
+	}
+	loads := map[string]int64{}
+	var server string
+	var n int64
+	if _, err := pgx.ForEachRow(rows, []any{&server, &n}, func() error {
+		loads[server] = n
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("pgtenant: counting tenants: %w", reached(ctx, err))
+	}
+	return loads, nil
 }
