@@ -29,8 +29,8 @@ type Options struct {
 	// Lifecycle is what it takes to make tenants, by [Engine.Provision], and to
 	// end them, by [Engine.Remove]. Defaults to none, and neither can be done.
 	Lifecycle *Lifecycle
-	// Workers is how many operations this process works on at once. Defaults to
-	// 8.
+	// Workers is how many operations this process works on at once; -1 is none:
+	// it starts them and follows them. Defaults to 8.
 	Workers int
 	// Name says who this process is, for people. Defaults to host and process
 	// number.
@@ -100,8 +100,8 @@ func (o *Options) withDefaults() Options {
 // validate returns every mistake at once.
 func (o *Options) validate() error {
 	var errs []error
-	if o.Workers < 0 {
-		errs = append(errs, invalid("Options.Workers is negative"))
+	if o.Workers < -1 {
+		errs = append(errs, invalid("Options.Workers is less than -1"))
 	}
 	if o.Lease < 100*time.Millisecond {
 		errs = append(errs, invalid("Options.Lease is shorter than 100ms"))

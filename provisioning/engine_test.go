@@ -631,7 +631,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	twice := step{Name: "a"}
 	bad := kind{Name: "no such name", Stages: []provisioning.Stage[order, meal]{{twice, twice}, {step{Name: "f", Final: true}, step{Name: "ok"}}}}
-	_, err := provisioning.New(nil, nil, &provisioning.Options{Kinds: []provisioning.Definition{bad, kind{Name: "empty"}}, Workers: -1, Lease: time.Millisecond})
+	_, err := provisioning.New(nil, nil, &provisioning.Options{Kinds: []provisioning.Definition{bad, kind{Name: "empty"}}, Workers: -2, Lease: time.Millisecond})
 	if !errors.Is(err, provisioning.ErrInvalid) {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package provisioning_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -36,6 +37,7 @@ type house struct {
 	tenants *pgtenant.Catalog
 	db      *isolation.DB
 	engine  *provisioning.Engine
+	reached func(point string) // nil in most tests
 }
 
 // site is where a house is built: it outlives the processes that work there.
@@ -50,50 +52,75 @@ func site(t *testing.T) *house {
 // open opens the house in this process. change may alter the options.
 func (h *house) open(t testing.TB, change func(*provisioning.Options)) {
 	t.Helper()
-	var err error
-	if h.pool, err = pgxpool.New(t.Context(), h.catalog); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.pool.Close)
-	if h.tenants, err = pgtenant.Open(t.Context(), h.pool, nil); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.tenants.Close)
-	config, err := pgx.ParseConfig(h.data)
+	o := quick()
+	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	stop, err := h.start(t.Context(), o, change)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.db, err = isolation.Open(t.Context(), h.tenants, isolation.Servers{"eu-1": {
+	t.Cleanup(func() {
+		if err := stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// start opens the house, and starts a worker in it.
+func (h *house) start(ctx context.Context, o *provisioning.Options, change func(*provisioning.Options)) (stop func(context.Context) error, err error) {
+	if h.pool, err = pgxpool.New(ctx, h.catalog); err != nil {
+		return nil, err
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	if h.tenants, err = pgtenant.Open(ctx, h.pool, &pgtenant.Options{Registry: &tenant.Options{Logger: quiet}}); err != nil {
+		return nil, err
+	}
+	config, err := pgx.ParseConfig(h.data)
+	if err != nil {
+		return nil, err
+	}
+	h.db, err = isolation.Open(ctx, h.tenants, isolation.Servers{"eu-1": {
 		App:      fmt.Sprintf("host=%s port=%d user=provisioning_app dbname=%s sslmode=disable", config.Host, config.Port, config.Database),
 		Migrator: h.data, MaxConns: 8,
 	}}, &isolation.Options{
-		Logger: slog.New(slog.DiscardHandler), AcquireTimeout: time.Minute,
-		Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {
+		Logger: quiet, AcquireTimeout: time.Minute,
+		Migrate: func(ctx context.Context, conn *pgx.Conn, to isolation.Target) error {
+			if to.Strategy != tenant.Shared {
+				h.at("migrating")
+			}
 			_, err := conn.Exec(ctx, tables)
+			if to.Strategy != tenant.Shared {
+				h.at("migrated")
+			}
 			return err
 		},
 	})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	t.Cleanup(h.db.Close)
-	o := quick()
-	o.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
 	o.Lifecycle = h.lifecycle()
 	if change != nil {
 		change(o)
 	}
 	if h.engine, err = provisioning.New(h.pool, h.tenants, o); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	if err := h.engine.Start(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := h.engine.Start(ctx); err != nil {
+		return nil, err
 	}
-	t.Cleanup(func() {
-		if err := h.engine.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
+	return func(ctx context.Context) error {
+		err := h.engine.Stop(ctx)
+		h.db.Close()
+		h.tenants.Close()
+		h.pool.Close()
+		return err
+	}, nil
+}
+
+// at is called at points within steps.
+func (h *house) at(point string) {
+	if h.reached != nil {
+		h.reached(point)
+	}
 }
 
 // lifecycle places tenants by plan and gives each its first order.
@@ -106,10 +133,19 @@ func (h *house) lifecycle() *provisioning.Lifecycle {
 		Database: h.db, Place: policy.Place,
 		Seed: func(ctx context.Context, _ tenant.Tenant, _ func(float64, string)) error {
 			_, err := h.db.Once(ctx, "first order", func(tx pgx.Tx) error {
-				_, err := tx.Exec(ctx, `INSERT INTO orders (id, item) VALUES (1, 'welcome')`)
+				_, err := tx.Exec(ctx, `INSERT INTO orders (id, item) SELECT 1 + count(*), 'welcome' FROM orders`)
+				h.at("seeding")
 				return err
 			})
+			h.at("seeded")
 			return err
+		},
+		Verify: func(_ context.Context, who tenant.Tenant) error {
+			h.at("verified")
+			if _, doomed := who.Labels.Get("doomed"); doomed {
+				return provisioning.Fail(errors.New("doomed"))
+			}
+			return nil
 		},
 	}
 }

@@ -28,7 +28,7 @@ type worker struct {
 
 func newWorker(e *Engine) *worker {
 	w := &worker{
-		engine: e, slots: make(chan struct{}, e.opts.Workers), kicks: make(chan struct{}, 1), notices: make(chan struct{}, 1),
+		engine: e, slots: make(chan struct{}, max(e.opts.Workers, 0)), kicks: make(chan struct{}, 1), notices: make(chan struct{}, 1),
 		stopping: make(chan struct{}), held: map[ID]*execution{},
 	}
 	w.ctx, w.interrupt = context.WithCancelCause(context.Background())
