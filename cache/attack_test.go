@@ -216,8 +216,9 @@ func (h *house) loadTogether(t *testing.T, name string) string {
 	}
 	var first, second string
 	var wait sync.WaitGroup
+	key := "k " + name // which nobody has loaded before
 	wait.Go(func() {
-		first, _ = GetOrLoad(h.inB, h.Client, "k", func(context.Context) (string, error) { close(begun); <-go1; return loot, nil }, nil)
+		first, _ = GetOrLoad(h.inB, h.Client, key, func(context.Context) (string, error) { close(begun); <-go1; return loot, nil }, nil)
 	})
 	<-begun
 	home, err := h.home(h.a)
@@ -226,7 +227,7 @@ func (h *house) loadTogether(t *testing.T, name string) string {
 	joined := make(chan struct{})
 	wait.Go(func() {
 		close(joined)
-		second, _ = GetOrLoad(h.inA, h.Client, "k", func(context.Context) (string, error) { return "acme's", nil }, nil)
+		second, _ = GetOrLoad(h.inA, h.Client, key, func(context.Context) (string, error) { return "acme's", nil }, nil)
 	})
 	<-joined
 	if name == "" { // its own load does not wait for the other's
