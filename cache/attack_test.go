@@ -82,7 +82,7 @@ func attacks() map[string]attack {
 		"41 one load for two tenants": {
 			func(t *testing.T, h *house, _ naive) string {
 				for i := range 100 { // whether the second one comes in time is chance
-					if got := h.loadTogether(t, fmt.Sprint("one name ", i)); got != "" {
+					if got := h.loadTogether(t, fmt.Sprint(h.prefix, "one name ", i)); got != "" {
 						return got
 					}
 				}
@@ -215,12 +215,19 @@ func (h *house) loadTogether(t *testing.T, name string) string {
 		}
 	}
 	var first, second string
+	var failed error
 	var wait sync.WaitGroup
+	returned := make(chan struct{})
 	key := "k " + name // which nobody has loaded before
 	wait.Go(func() {
-		first, _ = GetOrLoad(h.inB, h.Client, key, func(context.Context) (string, error) { close(begun); <-go1; return loot, nil }, nil)
+		defer close(returned)
+		first, failed = GetOrLoad(h.inB, h.Client, key, func(context.Context) (string, error) { close(begun); <-go1; return loot, nil }, nil)
 	})
-	<-begun
+	select {
+	case <-begun:
+	case <-returned:
+		t.Fatalf("nothing was loaded: %q, %v", first, failed)
+	}
 	home, err := h.home(h.a)
 	must(t, err)
 	before := home.stats.misses.Load()
