@@ -55,7 +55,7 @@ func (o ownDatabase) create(ctx context.Context, s *server, t tenant.Tenant) err
 
 func (o ownDatabase) remove(ctx context.Context, s *server, t tenant.Tenant) error {
 	name := o.database(s, t)
-	if err := s.alone(ctx, name, o.path(s, t), t); err != nil && !isCode(err, "3D000") {
+	if err := s.alone(ctx, name, o.path(s, t), t); err != nil && !noDatabase(err) {
 		return err
 	}
 	s.forget(name)
@@ -78,3 +78,8 @@ func (s *server) forget(name string) {
 		go d.pool.Close()
 	}
 }
+
+// noDatabase reports whether a connection failed for want of its database: it
+// is gone (invalid_catalog_name), or half gone, because the server crashed while
+// it was dropped, and can only be dropped again (object_not_in_prerequisite_state).
+func noDatabase(err error) bool { return isCode(err, "3D000") || isCode(err, "55000") }

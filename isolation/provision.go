@@ -37,8 +37,8 @@ func (db *DB) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	if err != nil {
 		return err
 	}
-	if _, err := db.Drain(ctx, t, nil); err != nil && !isCode(err, "3D000") {
-		return err // 3D000: the database is gone already
+	if _, err := db.Drain(ctx, t, nil); err != nil && !noDatabase(err) {
+		return err
 	}
 	return how.remove(ctx, s, t)
 }

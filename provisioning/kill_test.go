@@ -22,8 +22,9 @@ import (
 // orders of what a worker process is to do.
 type orders struct {
 	Catalog, Data, Prefix string
-	// Die names the point within a step at which the process kills itself.
-	Die string
+	// Die and Sleep name the points within a step at which the process kills
+	// itself, and stops itself.
+	Die, Sleep string
 }
 
 const ordersVariable = "PARTYWALL_TEST_WORKER"
@@ -40,8 +41,11 @@ func TestMain(m *testing.M) {
 	}
 	h := &house{catalog: o.Catalog, data: o.Data, prefix: o.Prefix}
 	h.reached = func(point string) {
-		if point == o.Die {
+		switch point {
+		case o.Die:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not return
+		case o.Sleep:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // it returns when somebody wakes the process
 		}
 	}
 	if _, err := h.start(context.Background(), hasty(), nil); err != nil {
@@ -62,7 +66,13 @@ func hasty() *provisioning.Options {
 // employ starts a worker process, and returns when it works.
 func (h *house) employ(t testing.TB, die string) *exec.Cmd {
 	t.Helper()
-	text, err := json.Marshal(orders{h.catalog, h.data, h.prefix, die})
+	return h.employAs(t, orders{Die: die})
+}
+
+func (h *house) employAs(t testing.TB, o orders) *exec.Cmd {
+	t.Helper()
+	o.Catalog, o.Data, o.Prefix = h.catalog, h.data, h.prefix
+	text, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
 	}
