@@ -38,6 +38,7 @@ type house struct {
 	db      *isolation.DB
 	engine  *provisioning.Engine
 	reached func(point string) // nil in most tests
+	spares  int                // places of each kind that are kept ready
 }
 
 // site is where a house is built: it outlives the processes that work there.
@@ -130,7 +131,7 @@ func (h *house) lifecycle() *provisioning.Lifecycle {
 		Strategies: map[tenant.Plan]tenant.Strategy{"pro": tenant.Schema, "max": tenant.Database}, Loads: h.tenants.Loads,
 	}
 	return &provisioning.Lifecycle{
-		Database: h.db, Place: policy.Place,
+		Database: h.db, Place: policy.Place, Stock: h.stock(),
 		Seed: func(ctx context.Context, _ tenant.Tenant, _ func(float64, string)) error {
 			_, err := h.db.Once(ctx, "first order", func(tx pgx.Tx) error {
 				_, err := tx.Exec(ctx, `INSERT INTO orders (id, item) SELECT 1 + count(*), 'welcome' FROM orders`)
@@ -147,6 +148,17 @@ func (h *house) lifecycle() *provisioning.Lifecycle {
 			}
 			return nil
 		},
+	}
+}
+
+// stock is nil where nothing is kept ready.
+func (h *house) stock() *provisioning.Stock {
+	if h.spares == 0 {
+		return nil
+	}
+	return &provisioning.Stock{
+		Reserve: h.db, Prefix: h.prefix + "s_", Release: "1",
+		Ready: map[string]map[tenant.Strategy]int{"eu-1": {tenant.Schema: h.spares, tenant.Database: h.spares}},
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 // orders of what a worker process is to do.
 type orders struct {
 	Catalog, Data, Prefix string
+	Spares                int
 	// Die and Sleep name the points within a step at which the process kills
 	// itself, and stops itself.
 	Die, Sleep string
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		panic(err)
 	}
-	h := &house{catalog: o.Catalog, data: o.Data, prefix: o.Prefix}
+	h := &house{catalog: o.Catalog, data: o.Data, prefix: o.Prefix, spares: o.Spares}
 	h.reached = func(point string) {
 		switch point {
 		case o.Die:
@@ -71,7 +72,7 @@ func (h *house) employ(t testing.TB, die string) *exec.Cmd {
 
 func (h *house) employAs(t testing.TB, o orders) *exec.Cmd {
 	t.Helper()
-	o.Catalog, o.Data, o.Prefix = h.catalog, h.data, h.prefix
+	o.Catalog, o.Data, o.Prefix, o.Spares = h.catalog, h.data, h.prefix, h.spares
 	text, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
@@ -227,6 +228,9 @@ func (h *house) settled(t *testing.T, op provisioning.Handle[provisioning.Born],
 func (h *house) nothingElse(t *testing.T, none bool) {
 	t.Helper()
 	var wantOwn, wantShared, open int
+	if err := h.pool.QueryRow(t.Context(), `SELECT count(*) FROM partywall_operations.spare`).Scan(&wantOwn); err != nil {
+		t.Fatal(err)
+	}
 	for who, err := range h.tenants.All(t.Context(), tenant.Query{Status: []tenant.Status{tenant.Active}}) {
 		if err != nil {
 			t.Fatal(err)
@@ -251,16 +255,27 @@ func (h *house) nothingElse(t *testing.T, none bool) {
 	}
 }
 
+// await asks until the answer is yes.
+func (h *house) await(t testing.TB, question string, args ...any) {
+	t.Helper()
+	for yes := false; !yes; {
+		if err := h.pool.QueryRow(t.Context(), question, args...).Scan(&yes); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestSoakKills kills workers at random moments while tenants are made, doomed
-// ones among them, and ended: 30 times, and 1,000 times with
+// ones among them, and ended: 15 times, and 1,000 times with
 // PARTYWALL_SOAK=full.
 func TestSoakKills(t *testing.T) {
 	t.Parallel()
-	kills := 30
+	kills := 15
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		kills = 1000
 	}
 	h := site(t)
+	h.spares = 2
 	h.bystander(t)
 	var over atomic.Bool
 	var hosts sync.WaitGroup
@@ -282,6 +297,8 @@ func TestSoakKills(t *testing.T) {
 	}
 	over.Store(true)
 	hosts.Wait()
+	h.await(t, `SELECT NOT EXISTS (SELECT FROM partywall_operations.operation WHERE ended_at IS NULL) AND
+		(SELECT count(*) = $1 FROM partywall_operations.spare WHERE state = 'ready')`, 2*h.spares)
 	for _, w := range workers {
 		_ = w.Process.Kill()
 		_ = w.Wait() // it was killed

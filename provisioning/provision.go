@@ -40,6 +40,7 @@ type lifecycle struct {
 	tenants   Catalog
 	provision Kind[Birth, Born]
 	remove    Kind[Removal, Removed]
+	stock     Kind[Spare, struct{}]
 }
 
 func newLifecycle(e *Engine, tenants Catalog, o Lifecycle) (*lifecycle, error) {
@@ -56,6 +57,10 @@ func newLifecycle(e *Engine, tenants Catalog, o Lifecycle) (*lifecycle, error) {
 			errs = append(errs, invalid("Lifecycle.Resources: %q is nil", name))
 		}
 	}
+	if o.Stock != nil {
+		errs = append(errs, o.Stock.validate())
+	}
+	l.stock = l.stocking()
 	l.provision = Kind[Birth, Born]{Name: "provision", Timeout: provisionTimeout, Stages: l.making()}
 	l.remove = Kind[Removal, Removed]{Name: "remove", Timeout: -1, Stages: l.ending()}
 	return l, errors.Join(errs...)
@@ -184,7 +189,12 @@ func (l *lifecycle) settle(ctx context.Context, run *Run[Birth, Born]) error {
 			return err
 		}
 		run.WithStep(func(ctx context.Context, tx pgx.Tx) error {
-			_, err := l.tenants.WithTx(tx).Place(ctx, t.ID, t.Placement.Epoch, place)
+			ready, err := l.take(ctx, tx, place)
+			if err != nil {
+				return err
+			}
+			place = ready
+			_, err = l.tenants.WithTx(tx).Place(ctx, t.ID, t.Placement.Epoch, place)
 			return err
 		})
 	}

@@ -51,6 +51,9 @@ type Lifecycle struct {
 	// Place says where a new tenant goes, if its [tenant.Spec] does not; usually
 	// [Policy.Place]. Defaults to refusing such tenants.
 	Place func(ctx context.Context, t tenant.Tenant) (tenant.Placement, error)
+	// Stock keeps places ready, so that a tenant of its own schema or database is
+	// made as fast as one that shares. Defaults to none.
+	Stock *Stock
 	// Seed gives the tenant its first data, by the context's rights, which are
 	// those of [tenant.Prepare]. It may be called again after a crash in the
 	// middle of it; [isolation.DB.Once] keeps rows from being written twice.

@@ -18,6 +18,7 @@ type worker struct {
 	slots     chan struct{}
 	kicks     chan struct{} // there may be something to do
 	notices   chan struct{} // there may be something to tell
+	claims    chan struct{} // the stock may have become smaller
 	stopping  chan struct{}
 	loops     sync.WaitGroup
 	running   sync.WaitGroup
@@ -28,7 +29,7 @@ type worker struct {
 
 func newWorker(e *Engine) *worker {
 	w := &worker{
-		engine: e, slots: make(chan struct{}, max(e.opts.Workers, 0)), kicks: make(chan struct{}, 1), notices: make(chan struct{}, 1),
+		engine: e, slots: make(chan struct{}, max(e.opts.Workers, 0)), kicks: make(chan struct{}, 1), notices: make(chan struct{}, 1), claims: make(chan struct{}, 1),
 		stopping: make(chan struct{}), held: map[ID]*execution{},
 	}
 	w.ctx, w.interrupt = context.WithCancelCause(context.Background())
@@ -40,6 +41,9 @@ func (w *worker) start() {
 	w.loops.Go(w.renew)
 	if w.engine.opts.Publisher != nil {
 		w.loops.Go(w.publish)
+	}
+	if l := w.engine.lifecycle; l != nil && l.Stock != nil && cap(w.slots) > 0 {
+		w.loops.Go(w.keepStock)
 	}
 }
 
@@ -117,6 +121,7 @@ func (w *worker) takeAll() {
 			defer w.drop(x)
 			x.run()
 			kick(w.notices)
+			kick(w.claims)
 		})
 	}
 }

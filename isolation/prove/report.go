@@ -79,6 +79,17 @@ func (r *Report) Only(s Severity) []Finding {
 	return out
 }
 
+// asBefore returns what two reports agree on.
+func (r *Report) asBefore(before *Report) *Report {
+	both := &Report{}
+	for _, f := range r.Findings {
+		if slices.Contains(before.Findings, f) {
+			both.Findings = append(both.Findings, f)
+		}
+	}
+	return both
+}
+
 // Add takes over another report's findings, as found in a database of a
 // server.
 func (r *Report) Add(other *Report, server, database string) {

@@ -83,3 +83,15 @@ CREATE TABLE outbox (
     due_at       timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX outbox_due ON outbox (due_at);
+
+-- Places that were made before their tenants.
+CREATE TABLE spare (
+    name     text PRIMARY KEY,
+    server   text NOT NULL,
+    strategy text NOT NULL CHECK (strategy IN ('schema', 'database')),
+    -- The version of the host's tables that it was made with.
+    release  text NOT NULL,
+    state    text NOT NULL CHECK (state IN ('making', 'ready')),
+    at       timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX spare_ready ON spare (server, strategy, at) WHERE state = 'ready';
