@@ -680,3 +680,20 @@ func TestHostileRequests(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestDeadlineWhileWaiting has a step come back long after its deadline.
+func TestDeadlineWhileWaiting(t *testing.T) {
+	t.Parallel()
+	k := kind{Name: "cook", Timeout: 200 * time.Millisecond, Stages: []provisioning.Stage[order, meal]{stage(step{Name: "wait", Do: func(context.Context, *run) error {
+		return provisioning.Later(time.Hour, errors.New("not there yet"))
+	}})}}
+	e := start(t, catalog(t), quick(k))
+	h, err := k.Start(t.Context(), e, order{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var undone *provisioning.UndoneError
+	if _, err := h.Wait(t.Context()); !errors.As(err, &undone) || undone.Reason != provisioning.ErrDeadline.Error() {
+		t.Errorf("ended with %v", err)
+	}
+}

@@ -151,8 +151,8 @@ func (x *execution) forward() (why, err error) {
 // while nobody worked counts too.
 func (x *execution) turned() error {
 	x.heed(x.wish())
-	if x.going.Err() == nil || x.held.Err() != nil {
-		return nil
+	if x.held.Err() != nil {
+		return nil //nolint:nilerr // a lease that has ended is no reason to take anything back
 	}
 	return context.Cause(x.going)
 }

@@ -53,8 +53,7 @@ func (x *execution) write(j journal) error {
 			x.engine.followers.tell(x.id)
 			return nil
 		}
-		var own stepError
-		if errors.As(err, &own) {
+		if own, ok := errors.AsType[stepError](err); ok {
 			return own.error
 		}
 		if errors.Is(err, ErrLost) || x.engine.classify(err) == Permanent || x.held.Err() != nil {
@@ -187,7 +186,10 @@ func (x *execution) save(ctx context.Context, tx pgx.Tx, j journal, o Operation)
 		UPDATE partywall_operations.operation SET state = $2, output = $3, committed = $4, reason = $5, error = $6, wish = $7,
 			events = events + $8,
 			owner = CASE WHEN $9 THEN '' ELSE owner END, lease_until = CASE WHEN $9 THEN NULL ELSE lease_until END,
-			due_at = CASE WHEN $10 THEN clock_timestamp() + $11 WHEN $9 THEN NULL ELSE due_at END,
+			due_at = CASE
+				WHEN $10 AND state = 'running' AND NOT committed AND deadline > clock_timestamp() THEN least(clock_timestamp() + $11, deadline)
+				WHEN $10 THEN clock_timestamp() + $11
+				WHEN $9 THEN NULL ELSE due_at END,
 			ended_at = CASE WHEN $12 THEN clock_timestamp() END
 		WHERE id = $1`,
 		id, string(o.State), o.Output, o.Committed, o.Reason, o.Error, o.wish, len(j.events),

@@ -21,11 +21,14 @@ import (
 
 // orders of what a worker process is to do.
 type orders struct {
-	Catalog, Data, Prefix string
-	Spares                int
+	Catalog string `json:"catalog"`
+	Data    string `json:"data"`
+	Prefix  string `json:"prefix"`
+	Spares  int    `json:"spares"`
 	// Die and Sleep name the points within a step at which the process kills
 	// itself, and stops itself.
-	Die, Sleep string
+	Die   string `json:"die"`
+	Sleep string `json:"sleep"`
 }
 
 const ordersVariable = "PARTYWALL_TEST_WORKER"
@@ -77,7 +80,7 @@ func (h *house) employAs(t testing.TB, o orders) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // G204: this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), ordersVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -289,7 +292,7 @@ func TestSoakKills(t *testing.T) {
 	}
 	workers := []*exec.Cmd{h.employ(t, ""), h.employ(t, ""), h.employ(t, "")}
 	for i := range kills {
-		time.Sleep(time.Duration(rand.Int64N(int64(400 * time.Millisecond)))) //nolint:gosec // G404: any moment will do
+		time.Sleep(time.Duration(rand.Int64N(int64(400 * time.Millisecond))))
 		at := i % len(workers)
 		_ = workers[at].Process.Kill()
 		_ = workers[at].Wait() // it was killed
@@ -310,9 +313,9 @@ func TestSoakKills(t *testing.T) {
 // liveAndDie makes a tenant, which may be doomed, and ends every second.
 func (h *house) liveAndDie(t *testing.T, slug string, made, undone, removed *atomic.Int64) {
 	t.Helper()
-	dice := rand.IntN(6) //nolint:gosec // G404: as above
+	dice := rand.IntN(6)
 	spec := tenant.Spec{Slug: slug, Plan: []tenant.Plan{"free", "pro", "max"}[dice%3]}
-	if rand.IntN(4) == 0 { //nolint:gosec // G404: as above
+	if rand.IntN(4) == 0 {
 		spec.Labels = tenant.NewLabels(map[string]string{"doomed": "yes"})
 	}
 	op, err := h.engine.Provision(t.Context(), spec, nil)

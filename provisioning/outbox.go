@@ -61,8 +61,7 @@ func queueNotice(b *pgx.Batch, o Operation, j journal) {
 	case Succeeded:
 		b.Queue(noticeSQL, o.ID, o.Kind, orNull(o.Tenant), o.Kind+".succeeded", o.Output)
 	case Undone:
-		text, _ := json.Marshal(map[string]string{"reason": o.Reason}) // of strings
-		b.Queue(noticeSQL, o.ID, o.Kind, orNull(o.Tenant), o.Kind+".undone", text)
+		b.Queue(noticeSQL, o.ID, o.Kind, orNull(o.Tenant), o.Kind+".undone", map[string]string{"reason": o.Reason})
 	}
 }
 
@@ -123,7 +122,7 @@ func (w *worker) publishSome() (told int, err error) {
 		var b pgx.Batch
 		for _, l := range letters {
 			if err := careful(func() error { return e.opts.Publisher.Publish(w.ctx, l.Notice) }); err != nil {
-				e.opts.Logger.WarnContext(w.ctx, "provisioning: telling what happened", "topic", l.Topic, "operation", l.Operation, "error", err, stackOf(err))
+				e.opts.Logger.WarnContext(w.ctx, "provisioning: telling what happened", "topic", l.Topic, "operation", l.Operation, "error", err, "stack", stackOf(err))
 				b.Queue(`UPDATE partywall_operations.outbox SET attempts = attempts + 1, due_at = clock_timestamp() + $2 WHERE id = $1`,
 					l.ID, e.opts.Backoff(l.attempts+2))
 				continue

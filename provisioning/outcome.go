@@ -49,7 +49,7 @@ func (x *execution) judge(ctx context.Context, s step, attempt int, err error) o
 	cause := context.Cause(ctx)
 	committed := x.committed()
 	x.engine.opts.Logger.WarnContext(ctx, "provisioning: step failed", "operation", x.id, "kind", x.kind.name, "step", s.name,
-		"attempt", attempt, "error", err, stackOf(err))
+		"attempt", attempt, "error", err, "stack", stackOf(err))
 	var later laterError
 	switch {
 	case errors.Is(err, ErrLost), errors.Is(cause, ErrLost):
@@ -78,7 +78,7 @@ func (x *execution) judgeUndoing(s step, err error) outcome {
 		return outcome{stop: true}
 	}
 	x.engine.opts.Logger.WarnContext(x.held, "provisioning: taking a step back failed", "operation", x.id, "kind", x.kind.name,
-		"step", s.name, "error", err, stackOf(err))
+		"step", s.name, "error", err, "stack", stackOf(err))
 	tries := 1
 	if at := x.find(s.name); at != nil {
 		tries = at.Undoings
@@ -93,7 +93,7 @@ func (x *execution) settle(o outcome) error {
 	case o.lost != nil:
 		return o.lost
 	case o.undo != nil:
-		return nil
+		return nil //nolint:nilerr // why it is undone is no error of settling
 	case o.stop:
 		return x.write(journal{park: true, free: o.free})
 	}

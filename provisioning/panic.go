@@ -3,7 +3,6 @@ package provisioning
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 )
 
@@ -28,10 +27,9 @@ func careful(fn func() error) (err error) {
 }
 
 // stackOf is where err panicked, for a logger; empty if it did not.
-func stackOf(err error) slog.Attr {
-	var p *panicError
-	if !errors.As(err, &p) {
-		return slog.Attr{}
+func stackOf(err error) string {
+	if p, ok := errors.AsType[*panicError](err); ok {
+		return string(p.stack)
 	}
-	return slog.String("stack", string(p.stack))
+	return ""
 }

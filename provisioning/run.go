@@ -25,13 +25,13 @@ func TokenOf(ctx context.Context) (Token, bool) { return fencing.FromContext(ctx
 // Run is one attempt at a step, as the step sees it. Its methods may be called
 // from any goroutine until the step returns.
 type Run[In, Out any] struct {
+	*Work
+
 	// Input is what the operation was started with.
 	Input In
 	// Output is what the steps of earlier stages brought forth. To change this
-	// copy changes nothing; see [Set].
+	// copy changes nothing; see [Run.Set].
 	Output Out
-
-	*Work
 }
 
 // Set keeps a change of the operation's output, to be made with the step's

@@ -169,7 +169,7 @@ func (s *Stock) name() string {
 		prefix = "spare_"
 	}
 	var random [8]byte
-	rand.Read(random[:]) //nolint:errcheck,gosec // it never fails; it ends the program instead
+	rand.Read(random[:]) // crypto/rand.Read never fails; it ends the program instead
 	return fmt.Sprintf("%s%x", prefix, random)
 }
 

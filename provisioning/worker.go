@@ -108,9 +108,9 @@ func (w *worker) takeAll() {
 			return // who leaves a slot kicks
 		}
 		x, err := w.take()
-		if x == nil {
+		if err != nil {
 			<-w.slots
-			if err != nil && w.ctx.Err() == nil {
+			if !errors.Is(err, errIdle) && w.ctx.Err() == nil {
 				w.engine.opts.Logger.WarnContext(w.ctx, "provisioning: looking for operations", "error", err)
 			}
 			return
@@ -143,7 +143,10 @@ const takeSQL = `
 	)
 	SELECT (SELECT owner FROM due), extract(epoch FROM o.deadline - clock_timestamp())::float8, ` + operationColumns + ` FROM o`
 
-// take takes one operation, nil if none is due.
+// errIdle says that no operation is due.
+var errIdle = errors.New("provisioning: nothing to do")
+
+// take takes one operation, or fails with errIdle.
 func (w *worker) take() (*execution, error) {
 	e := w.engine
 	asked := time.Now()
@@ -154,7 +157,7 @@ func (w *worker) take() (*execution, error) {
 	row := e.pool.QueryRow(ctx, takeSQL, e.opts.Name, e.opts.Lease, e.names)
 	o, err := scanOperation(ahead{row, []any{&x.before, &seconds}})
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+		return nil, errIdle
 	}
 	if err != nil {
 		return nil, err
