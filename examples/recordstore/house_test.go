@@ -8,11 +8,14 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/partywall/partywall/examples/internal/private"
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/check"
 	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/examples/recordstore/web"
+	"github.com/partywall/partywall/internal/redistest"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -60,6 +63,9 @@ func build(t *testing.T, url string, stores int) *house {
 	if h.config, err = p.place(t.Context(), server); err != nil {
 		t.Fatal(err)
 	}
+	h.config.Redis = &redis.UniversalOptions{Addrs: []string{redistest.Addr(t)}}
+	h.config.Prefix = redistest.Namespace(t)
+	h.config.Folder, h.config.FilesPath = t.TempDir(), web.PathFiles
 	c, err := chain.Open(t.Context(), h.config, h.data)
 	if err != nil {
 		t.Fatal(err)

@@ -6,9 +6,10 @@
 //	go run ./examples/recordstore -data path/to/chinook -check
 //
 // It starts a private PostgreSQL, or makes databases of its own on the one in
-// DATABASE_URL, fills them, and serves until it is interrupted. Nothing is left
-// behind but the wall's own roles, which may be another database's too and
-// which nobody can log in as. With -data it reads the CSV files of the Chinook sample
+// DATABASE_URL, fills them, and serves until it is interrupted. Caches are in a
+// Redis inside the program, or in the one in REDIS_URL; covers and invoices are
+// files in a temporary folder. Nothing is left behind but the wall's own roles,
+// which may be another database's too and which nobody can log in as. With -data it reads the CSV files of the Chinook sample
 // database, otherwise it makes up its records. With -check it visits and
 // attacks itself over HTTP instead, and exits with 1 when a sum is wrong or a
 // row of one store has reached another.
@@ -28,6 +29,7 @@ import (
 	"github.com/partywall/partywall/examples/internal/private"
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/examples/recordstore/web"
 )
 
 func main() {
@@ -69,10 +71,22 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(ctx))) }()
+	redis, err := private.StartRedis(ctx, getenv("REDIS_URL"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, redis.Stop(context.WithoutCancel(ctx))) }()
+	folder, err := os.MkdirTemp("", "recordstore-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	config, err := p.place(ctx, server)
 	if err != nil {
 		return err
 	}
+	config.Redis, config.Prefix = redis.Options, redis.Prefix
+	config.Folder, config.FilesPath = folder, web.PathFiles
 	c, err := chain.Open(ctx, config, data)
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ const keySize = 32
 func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
 	s := &site{chain: c, gatewayKey: make([]byte, keySize), done: make(chan error, 1)}
 	rand.Read(s.gatewayKey) // never fails; it ends the program instead
-	handler, err := web.New(c.Tenants, c.DB, &web.Options{GatewayKey: s.gatewayKey, Playground: p.check, Logger: p.log})
+	handler, err := web.New(parts(c), &web.Options{GatewayKey: s.gatewayKey, Playground: p.check, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,11 @@ func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
 	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.done <- s.http.Serve(s.listener) }()
 	return s, nil
+}
+
+// parts is what a chain's pages are made from.
+func parts(c *chain.Chain) web.Parts {
+	return web.Parts{Tenants: c.Tenants, DB: c.DB, Cache: c.Cache, Files: c.Files, Depot: c.Depot}
 }
 
 // close ends the server, and gives what is under way a moment.

@@ -32,8 +32,12 @@ func (c *Chain) settle(ctx context.Context, store *records.Store, where tenant.P
 	if err != nil {
 		return err
 	}
-	if err := c.DB.Provision(ctx, t); err != nil {
-		return err
+	for _, place := range []interface {
+		Provision(ctx context.Context, t tenant.Tenant) error
+	}{c.DB, c.Cache, c.Files} {
+		if err := place.Provision(ctx, t); err != nil {
+			return err
+		}
 	}
 	if t, err = c.Tenants.Activate(ctx, t.ID); err != nil {
 		return err
