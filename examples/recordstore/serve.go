@@ -148,7 +148,7 @@ func (s *site) check(ctx context.Context, config chain.Config, data *records.Cha
 // target is what a check is told of the site.
 func (s *site) target(ctx context.Context, config chain.Config, data *records.Chain) (check.Config, error) {
 	target := check.Config{
-		Addr: s.listener.Addr().String(), Data: data, App: config.App, GatewayKey: s.gatewayKey,
+		Addr: s.listener.Addr().String(), Data: data, App: config.App, Redis: config.Redis, GatewayKey: s.gatewayKey,
 	}
 	for t, err := range s.chain.Tenants.All(ctx, tenant.Query{Strategy: tenant.Database}) {
 		if err != nil {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/partywall/partywall/examples/recordstore/money"
 	"github.com/partywall/partywall/examples/recordstore/records"
 	"github.com/partywall/partywall/tenant"
@@ -30,6 +32,9 @@ type Config struct {
 	// library. Databases are the other databases that it can reach.
 	App       string
 	Databases []string
+	// Redis leads to the server of the stores' caches, for attackers who know
+	// what keys are called there.
+	Redis *redis.UniversalOptions
 	// GatewayKey is what the chain's gateway signs with.
 	GatewayKey []byte
 	// Found is told of each finding at once, one at a time, with its kind:
@@ -50,8 +55,10 @@ type Result struct {
 	Total             money.Amount
 	// Attacks is how many requests and statements tried to cross the wall.
 	Attacks int
-	// Leaks are rows of one tenant that another one, or nobody, got to see or
-	// to change. Mismatches are answers that are not what they should be.
+	// Raids are those attacks that went for caches and buckets.
+	Raids []Raid
+	// Leaks are rows, cached values and files of one tenant that another one,
+	// or nobody, got to see or to change. Mismatches are answers that are not what they should be.
 	Leaks, Mismatches []string
 }
 
@@ -88,6 +95,9 @@ type store struct {
 	number   int64 // what its rows carry, as a leaky query tells
 	canary   string
 	seen     Summary
+	till     string // what it hides its canary under, in its cache and its bucket
+	whole    string // what Redis calls that
+	file     string // and what the object store does
 }
 
 // Run checks a chain and writes what it finds to out, the result in the last
@@ -99,6 +109,7 @@ func Run(ctx context.Context, config Config, out io.Writer) (*Result, error) {
 	r.each(ctx, r.prepare)
 	r.each(ctx, r.visit)
 	r.attackDirectly(ctx)
+	r.raidNaive(ctx)
 	r.each(ctx, r.attack)
 	r.each(ctx, r.revisit)
 	if err := ctx.Err(); err != nil {
@@ -190,10 +201,21 @@ func (r *run) print(out io.Writer) {
 	for _, s := range r.stores {
 		fmt.Fprintf(&text, "%-16s %9s  %3d invoices  %3d customers  %s\n", s.country, s.seen.Total, s.seen.Invoices, s.seen.Customers, s.strategy)
 	}
+	fmt.Fprintf(&text, "%-48s a naive host  this one\n", "raids on caches and buckets")
+	for _, d := range r.result.Raids {
+		fmt.Fprintf(&text, "  %-46s %-12s  %s\n", d.Name, outcome(d.Naive), outcome(d.Here))
+	}
 	fmt.Fprintf(&text, "%d attempts to cross the wall\n", r.result.Attacks)
 	list(&text, Leak, r.result.Leaks)
 	list(&text, Mismatch, r.result.Mismatches)
 	_, _ = fmt.Fprintf(out, "%s%s\n", text.String(), &r.result) // the exit status says it too
+}
+
+func outcome(robbed bool) string {
+	if robbed {
+		return "is robbed"
+	}
+	return "holds"
 }
 
 func list(text *strings.Builder, kind string, findings []string) {

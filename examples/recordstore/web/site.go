@@ -119,6 +119,7 @@ func (s *site) routes(playground bool) *http.ServeMux {
 	mux.Handle("DELETE /api/covers/{id}", s.handle(s.deleteCover))
 	if playground {
 		s.addPlayground(mux)
+		s.addHoles(mux)
 	}
 	return mux
 }
