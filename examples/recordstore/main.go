@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer func() { err = errors.Join(err, redis.Stop(context.WithoutCancel(ctx))) }()
-	folder, err := os.MkdirTemp("", "recordstore-")
+	folder, err := os.MkdirTemp(getenv("TMPDIR"), "recordstore-")
 	if err != nil {
 		return err
 	}
