@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
 	"github.com/partywall/partywall/examples/internal/private"
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/check"

@@ -137,6 +137,9 @@ func TestServe(t *testing.T) {
 	page := get(t, regexp.MustCompile(`http://localhost:\d+/`).FindString(s.greeting))
 	commands = regexp.MustCompile(`<code>(curl .*)</code>`).FindAllStringSubmatch(html.UnescapeString(page), -1)
 	statuses(t, commands, http.StatusForbidden, http.StatusNotFound, http.StatusNotFound)
+	page = get(t, regexp.MustCompile(`http://[a-z-]+\.localhost:\d+/catalogue`).FindString(s.greeting))
+	commands = regexp.MustCompile(`<code>(curl .*)</code>`).FindAllStringSubmatch(html.UnescapeString(page), -1)
+	statuses(t, commands, http.StatusNoContent)
 	if page := get(t, regexp.MustCompile(`http://[a-z-]+\.localhost:\d+/`).FindString(s.greeting)); !strings.Contains(page, "Total sales") {
 		t.Errorf("the page of a store is\n%s", page)
 	}

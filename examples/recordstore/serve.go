@@ -113,6 +113,7 @@ func (s *site) greet(ctx context.Context, out io.Writer) error {
 	_, err = fmt.Fprintf(out, `%[1]s
 Look around:  http://%[2]s/
 A store:      http://%[3]s.%[2]s/
+Its records:  http://%[3]s.%[2]s/catalogue
 
 Try the API:
   curl http://%[3]s.%[2]s/api/summary
