@@ -1,40 +1,61 @@
 package chain
 
 import (
+	"context"
 	"crypto/rand"
 	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 
+	"gocloud.dev/blob"
 	"gocloud.dev/blob/fileblob"
 
+	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/storage/filebucket"
 )
+
+var _ storage.Maker = (*depot)(nil)
 
 // depot stands in for a cloud's object store: it keeps buckets in a folder, and
 // serves a file to whoever has a signed URL. It knows no tenants.
 type depot struct {
-	account *filebucket.Account
-	signer  *fileblob.URLSignerHMAC
+	*filebucket.Account
+
+	folder, path string
+	key          string // signs
 }
 
-// newDepot returns a depot whose signed URLs lead to a path.
+// newDepot returns a depot whose signed URLs lead to a path, and below it to
+// the bucket.
 func newDepot(folder, path string) (*depot, error) {
-	d := &depot{signer: fileblob.NewURLSignerHMAC(&url.URL{Path: path}, []byte(rand.Text()))}
-	var err error
-	d.account, err = filebucket.New(folder, &filebucket.Options{Signer: d.signer})
-	return d, err
+	account, err := filebucket.New(folder, nil)
+	return &depot{Account: account, folder: folder, path: path, key: rand.Text()}, err
 }
 
-// ServeHTTP implements http.Handler.
+// signer signs for one bucket.
+func (d *depot) signer(bucket string) *fileblob.URLSignerHMAC {
+	return fileblob.NewURLSignerHMAC(&url.URL{Path: d.path + "/" + bucket}, []byte(d.key+bucket))
+}
+
+// Open implements [storage.Account].
+func (d *depot) Open(ctx context.Context, bucket string) (*blob.Bucket, error) {
+	account, err := filebucket.New(d.folder, &filebucket.Options{Signer: d.signer(bucket)})
+	if err != nil {
+		return nil, err
+	}
+	return account.Open(ctx, bucket)
+}
+
+// ServeHTTP implements [http.Handler], on a pattern that names the bucket.
 func (d *depot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	name, err := d.signer.KeyFromURL(r.Context(), r.URL)
+	bucket := r.PathValue("bucket")
+	name, err := d.signer(bucket).KeyFromURL(r.Context(), r.URL)
 	if err != nil || r.URL.Query().Get("method") != r.Method {
 		http.Error(w, "This URL is not signed, or no longer.", http.StatusForbidden)
 		return
 	}
-	shelf, err := d.account.Open(r.Context(), bucket)
+	shelf, err := d.Open(r.Context(), bucket)
 	if err != nil {
 		http.Error(w, "The depot is closed.", http.StatusServiceUnavailable)
 		return

@@ -9,21 +9,22 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-// bucket is the one that all stores share, each below a prefix of its own.
-const bucket = "stores"
+// shared is the bucket of the stores that have none of their own, each below a
+// prefix of its own.
+const shared = "stores"
 
-// openFiles opens the buckets of all stores. They are in a folder here; over
-// s3bucket's account nothing else would change.
+// openFiles opens the buckets of all stores. They are in a folder here; with
+// s3bucket's account for the depot nothing else would change.
 func (c *Chain) openFiles(ctx context.Context, config Config) error {
 	depot, err := newDepot(config.Folder, config.FilesPath)
 	if err != nil {
 		return err
 	}
-	if err := depot.account.Create(ctx, bucket); err != nil {
+	if err := depot.Create(ctx, shared); err != nil {
 		return err
 	}
 	c.Depot = depot
-	c.Files, err = storage.New(c.Tenants, storage.Stores{server: {Account: depot.account, Shared: bucket}}, &storage.Options{
+	c.Files, err = storage.New(c.Tenants, storage.Stores{server: {Account: depot, Shared: shared}}, &storage.Options{
 		Quota: quota, Accept: accept, Logger: config.Logger,
 	})
 	return err

@@ -98,6 +98,7 @@ type store struct {
 	till     string // what it hides its canary under, in its cache and its bucket
 	whole    string // what Redis calls that
 	file     string // and what the object store does
+	shelf    string // the path of signed addresses to its bucket
 }
 
 // Run checks a chain and writes what it finds to out, the result in the last

@@ -28,6 +28,7 @@ type prize struct {
 	loot          string // what the owner's holds
 	whole, tail   string // the key as Redis has it, and what of it the robber's has not
 	file, up      string // the file as the store has it, and the way there from the robber's folder
+	shelf         string // the path of a signed address to the owner's bucket
 }
 
 func (p *prize) fill() *strings.Replacer {
@@ -146,6 +147,9 @@ func (p *prize) bend(ctx context.Context, h host, d raid) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(signed))
 	if err != nil || !u.Query().Has("signature") {
 		return "", nil //nolint:nilerr // it is the reason for there being none
+	}
+	if d.bend != nil {
+		u.Path = p.shelf
 	}
 	q := u.Query()
 	for name, value := range d.bend {

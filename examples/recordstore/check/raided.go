@@ -48,6 +48,7 @@ func (r *run) raidNaive(ctx context.Context) {
 	p := &prize{
 		robber: "south", own: "mine", owner: "south-africa", key: "till", loot: "takings",
 		whole: "south-africa-till", tail: "africa-till", file: "south-africa/till", up: "../south-africa/till",
+		shelf: "/files",
 	}
 	err = errors.Join(hide(ctx, n, p.robber, p.own, "little"), hide(ctx, n, p.owner, p.key, p.loot))
 	if r.failed(ctx, "a naive host", err) {
@@ -69,7 +70,7 @@ func (r *run) raid(ctx context.Context, s, victim *store) {
 	}
 	p := &prize{
 		robber: s.slug, own: s.till, owner: victim.slug, key: victim.till, loot: victim.canary,
-		whole: victim.whole, tail: beyond(s.whole, victim.whole), file: victim.file,
+		whole: victim.whole, tail: beyond(s.whole, victim.whole), file: victim.file, shelf: victim.shelf,
 	}
 	var err error
 	if p.up, err = filepath.Rel(path.Dir(s.file), victim.file); r.failed(ctx, s.country, err) {
@@ -111,7 +112,7 @@ func (r *run) stash(ctx context.Context, s *store) {
 		return
 	}
 	if u, err := url.Parse(strings.TrimSpace(signed)); err == nil {
-		s.file = u.Query().Get("obj")
+		s.file, s.shelf = u.Query().Get("obj"), u.Path
 	}
 	client := redis.NewUniversalClient(r.config.Redis)
 	defer func() { _ = client.Close() }() // only read from

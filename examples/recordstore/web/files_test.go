@@ -135,7 +135,7 @@ func TestLink(t *testing.T) {
 	drawn := s.read(t, "brazil", "/covers/1")
 	w := s.do(t, http.MethodGet, "brazil", "/covers/1/link", nil)
 	u, err := url.Parse(w.Header().Get("Location"))
-	if w.Code != http.StatusSeeOther || err != nil || u.Host != "localhost:8080" || u.Path != web.PathFiles {
+	if w.Code != http.StatusSeeOther || err != nil || u.Host != "localhost:8080" || u.Path != web.PathFiles+"/stores" {
 		t.Fatalf("status %d, leads to %v, %v", w.Code, u, err)
 	}
 	if got := s.read(t, "", u.RequestURI()); got != drawn {

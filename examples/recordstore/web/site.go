@@ -45,7 +45,7 @@ type Parts struct {
 	DB    *isolation.DB
 	Cache *cache.Client
 	Files Files
-	// Depot serves files by the signed URLs of Files, at [PathFiles].
+	// Depot serves files by the signed URLs of Files, below [PathFiles].
 	Depot http.Handler
 }
 
@@ -103,7 +103,7 @@ func (s *site) routes(playground bool) *http.ServeMux {
 	for _, host := range []string{Base, "127.0.0.1", "[::1]", "::1"} {
 		mux.Handle("GET "+host+"/{$}", httptenant.Public(s.handle(s.chainPage)))
 	}
-	mux.Handle("GET "+Base+PathFiles, httptenant.Public(s.Depot))
+	mux.Handle("GET "+Base+PathFiles+"/{bucket}", httptenant.Public(s.Depot))
 	mux.Handle("GET /{$}", s.handle(s.storePage))
 	mux.Handle("GET /catalogue", s.handle(s.cataloguePage))
 	mux.Handle("GET /covers/{id}", s.handle(s.cover))
