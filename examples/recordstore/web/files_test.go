@@ -211,18 +211,18 @@ func TestCached(t *testing.T) {
 			}
 		}
 	}
-	shows(empty, "<dd>0 %<small>of 1 reads</small></dd>", "<dd>0.0 kB<small>in 0 files</small></dd>", "<dt>Customer</dt><dd>1</dd>")
+	shows(empty, "<dd>0 %<small>0 of 1</small></dd>", "<dd>0.0 kB<small>files: 0</small></dd>", "<dt>Customer</dt><dd>1</dd>")
 	s.change(t, empty, `INSERT INTO customer (first_name, last_name, country, email) VALUES ('A', 'B', 'C', 'past@example.com')`)
-	shows(empty, "<dd>50 %<small>of 2 reads</small></dd>", "<dt>Customer</dt><dd>1</dd>")
+	shows(empty, "<dd>50 %<small>1 of 2</small></dd>", "<dt>Customer</dt><dd>1</dd>")
 	if w := s.do(t, http.MethodPost, empty, "/api/customers", strings.NewReader(customer("ada@example.com"))); w.Code != http.StatusCreated {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
-	shows(empty, "<dd>33 %<small>of 3 reads</small></dd>", "<dt>Customers</dt><dd>3</dd>")
+	shows(empty, "<dd>33 %<small>1 of 3</small></dd>", "<dt>Customers</dt><dd>3</dd>")
 	s.do(t, http.MethodDelete, empty, "/api/customers/100001", nil)
 	shows(empty, "<dt>Customers</dt><dd>2</dd>")
-	shows("brazil", "of 1 reads") // which has seen none of this
+	shows("brazil", "<small>0 of 1</small>") // which has seen none of this
 	size := len(s.read(t, empty, "/covers/1")) + len(s.read(t, empty, "/covers/2"))
-	shows(empty, fmt.Sprintf("<dd>%.1f kB<small>in 2 files</small></dd>", float64(size)/1000))
+	shows(empty, fmt.Sprintf("<dd>%.1f kB<small>files: 2</small></dd>", float64(size)/1000))
 }
 
 // TestWithoutRedis serves all pages, and takes changes, while Redis is down.
