@@ -13,7 +13,6 @@ import (
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/check"
 	"github.com/partywall/partywall/examples/recordstore/records"
-	"github.com/partywall/partywall/examples/recordstore/web"
 	"github.com/partywall/partywall/internal/redistest"
 	"github.com/partywall/partywall/tenant"
 )
@@ -66,10 +65,6 @@ func place(t *testing.T, url string, stores int) *house {
 			t.Error(err)
 		}
 	})
-	h := &house{program: &program{check: true, log: slog.New(slog.DiscardHandler)}, data: few(stores)}
-	if h.config, err = h.program.place(t.Context(), server); err != nil {
-		t.Fatal(err)
-	}
 	redis, err := private.StartRedis(t.Context(), "redis://"+redistest.Addr(t))
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +74,10 @@ func place(t *testing.T, url string, stores int) *house {
 			t.Error(err)
 		}
 	})
-	h.config.Redis, h.config.Prefix = redis.Options, redis.Prefix
-	h.config.Folder, h.config.FilesPath = t.TempDir(), web.PathFiles
+	h := &house{program: &program{check: true, log: slog.New(slog.DiscardHandler)}, data: few(stores)}
+	if h.config, err = h.program.place(t.Context(), server, redis, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
 	return h
 }
 

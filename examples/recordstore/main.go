@@ -81,12 +81,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	config, err := p.place(ctx, server)
+	config, err := p.place(ctx, server, redis, folder)
 	if err != nil {
 		return err
 	}
-	config.Redis, config.Prefix = redis.Options, redis.Prefix
-	config.Folder, config.FilesPath = folder, web.PathFiles
 	c, err := chain.Open(ctx, config, data)
 	if err != nil {
 		return err
@@ -125,8 +123,9 @@ func parse(args []string, usage io.Writer) (*program, error) {
 	return p, nil
 }
 
-// place makes the databases of the catalog and of the stores.
-func (p *program) place(ctx context.Context, server *private.Server) (chain.Config, error) {
+// place makes the databases of the catalog and of the stores, and says where
+// everything else goes.
+func (p *program) place(ctx context.Context, server *private.Server, redis *private.Redis, folder string) (chain.Config, error) {
 	urls, err := server.Create(ctx, "catalog", "stores")
 	if err != nil {
 		return chain.Config{}, err
@@ -140,6 +139,10 @@ func (p *program) place(ctx context.Context, server *private.Server) (chain.Conf
 			server.Adopt(name)
 			return name
 		},
-		Logger: p.log,
+		Redis:     redis.Options,
+		Prefix:    redis.Prefix,
+		Folder:    folder,
+		FilesPath: web.PathFiles,
+		Logger:    p.log,
 	}, nil
 }

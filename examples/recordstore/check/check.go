@@ -58,7 +58,8 @@ type Result struct {
 	// Raids are those attacks that went for caches and buckets.
 	Raids []Raid
 	// Leaks are rows, cached values and files of one tenant that another one,
-	// or nobody, got to see or to change. Mismatches are answers that are not what they should be.
+	// or nobody, got to see or to change. Mismatches are answers that are not
+	// what they should be.
 	Leaks, Mismatches []string
 }
 

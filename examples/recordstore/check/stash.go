@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,21 +24,11 @@ type Raid struct {
 	Naive, Here bool
 }
 
-// raids are all of them, as they are printed.
-func raids() (all []raid) {
-	for _, d := range redisRaids() {
-		d.name = "cache: " + d.name
-		all = append(all, d)
-	}
-	for _, d := range bucketRaids() {
-		d.name = "bucket: " + d.name
-		all = append(all, d)
-	}
-	return all
-}
-
 // raidNaive plays every raid where there is no wall.
 func (r *run) raidNaive(ctx context.Context) {
+	for _, d := range raids() {
+		r.result.Raids = append(r.result.Raids, Raid{Name: d.name})
+	}
 	n, err := newNaive()
 	if r.failed(ctx, "a naive host", err) {
 		return
@@ -54,12 +43,12 @@ func (r *run) raidNaive(ctx context.Context) {
 	if r.failed(ctx, "a naive host", err) {
 		return
 	}
-	for _, d := range raids() {
+	for i, d := range raids() {
 		got, err := p.lead(ctx, n, d)
 		if !r.failed(ctx, "a naive host", err) && got == "" {
 			r.mismatchf("%s: takes nothing from a naive host, and proves nothing", d.name)
 		}
-		r.result.Raids = append(r.result.Raids, Raid{Name: d.name, Naive: got != ""})
+		r.result.Raids[i].Naive = got != ""
 	}
 }
 
@@ -98,31 +87,12 @@ func beyond(name, other string) string {
 	return other[at:]
 }
 
-// stash has a store hide something with its canary in it, and finds out what
-// that is called below the wall: in Redis by asking it, in the bucket by the
-// store's own signed address.
+// stash has a store hide something with its canary in it: in its cache, its
+// bucket, and a cover.
 func (r *run) stash(ctx context.Context, s *store) {
 	s.till = "till-" + strings.ToLower(s.canary[len(canaryPrefix):len(canaryPrefix)+10])
-	w := wire{r.client}
-	if r.failed(ctx, s.country+": hiding something", hide(ctx, w, s.slug, s.till, s.canary)) {
+	if r.failed(ctx, s.country+": hiding something", hide(ctx, wire{r.client}, s.slug, s.till, s.canary)) {
 		return
-	}
-	signed, err := w.bucket(ctx, s.slug, web.Grab{Do: "sign", Name: s.till, Method: http.MethodGet})
-	if r.failed(ctx, s.country+": signing", err) {
-		return
-	}
-	if u, err := url.Parse(strings.TrimSpace(signed)); err == nil {
-		s.file, s.shelf = u.Query().Get("obj"), u.Path
-	}
-	client := redis.NewUniversalClient(r.config.Redis)
-	defer func() { _ = client.Close() }() // only read from
-	found := client.Scan(ctx, 0, "*"+s.till, 1000).Iterator()
-	for found.Next(ctx) {
-		s.whole = found.Val()
-	}
-	if err := found.Err(); err != nil || s.whole == "" || s.file == "" {
-		r.mismatchf("%s: what it has hidden is called %q and %q: %v", s.country, s.whole, s.file, err)
-		s.whole = ""
 	}
 	picture, err := cover.Draw(s.canary)
 	if r.failed(ctx, s.country, err) {
@@ -131,6 +101,44 @@ func (r *run) stash(ctx context.Context, s *store) {
 	a, err := r.client.send(ctx, http.MethodPut, s.slug, "/api"+r.coverPath(), append(picture, s.canary...), nil)
 	if !r.failed(ctx, s.country, err) && a.status != http.StatusNoContent {
 		r.mismatchf("%s: uploading a cover: status %d", s.country, a.status)
+	}
+	r.learn(ctx, s)
+}
+
+// learn finds out what the hidden things are called below the wall: the key by
+// asking Redis, the file by the store's own signed address. It uses everything
+// that raids do, for raids that fail because nothing works prove nothing.
+func (r *run) learn(ctx context.Context, s *store) {
+	w := wire{r.client}
+	text, err := w.redis(ctx, s.slug, s.slug, [][]string{
+		{"GET", s.till}, {"KEYS", "*"}, {"EVAL", `return redis.call("GET", KEYS[1])`, "1", s.till},
+	})
+	if r.failed(ctx, s.country+": its own cache", err) {
+		return
+	}
+	if strings.Count(text, s.canary) != 2 || !strings.Contains(text, s.till) {
+		r.mismatchf("%s: finds in its own cache: %.300s", s.country, text)
+	}
+	signed, err := w.bucket(ctx, s.slug, web.Grab{Do: "sign", Name: s.till, Method: http.MethodGet})
+	if r.failed(ctx, s.country+": signing", err) {
+		return
+	}
+	signed = strings.TrimSpace(signed)
+	if text, err = w.follow(ctx, http.MethodGet, signed); !r.failed(ctx, s.country+": its own address", err) && text != s.canary {
+		r.mismatchf("%s: finds at its own signed address: %.300s", s.country, text)
+	}
+	if u, err := url.Parse(signed); err == nil {
+		s.file, s.shelf = u.Query().Get("obj"), u.Path
+	}
+	client := redis.NewUniversalClient(r.config.Redis)
+	defer func() { _ = client.Close() }() // it only reads
+	found := client.Scan(ctx, 0, "*"+s.till, 1000).Iterator()
+	for found.Next(ctx) {
+		s.whole = found.Val()
+	}
+	if err := found.Err(); err != nil || s.whole == "" || s.file == "" {
+		r.mismatchf("%s: what it has hidden is called %q and %q: %v", s.country, s.whole, s.file, err)
+		s.whole = "" // nobody can raid it
 	}
 }
 
@@ -147,36 +155,4 @@ func (r *run) unstash(ctx context.Context, s *store) {
 	if !r.failed(ctx, s.country, err) && a.status != http.StatusNoContent {
 		r.mismatchf("%s: removing a cover: status %d", s.country, a.status)
 	}
-}
-
-// wire is the chain, through the holes of its playground.
-type wire struct{ *client }
-
-// redis implements host.
-func (w wire) redis(ctx context.Context, slug, with string, commands [][]string) (string, error) {
-	return w.post(ctx, slug, web.PathRedis+"?with="+with, commands)
-}
-
-// bucket implements host.
-func (w wire) bucket(ctx context.Context, slug string, g web.Grab) (string, error) {
-	return w.post(ctx, slug, web.PathBucket, g)
-}
-
-// follow implements host.
-func (w wire) follow(ctx context.Context, method, address string) (string, error) {
-	a, err := w.send(ctx, method, "", address, nil, nil)
-	return a.body, err
-}
-
-func (w wire) post(ctx context.Context, slug, path string, what any) (string, error) {
-	body, err := json.Marshal(what)
-	if err != nil {
-		return "", err
-	}
-	played, _, err := w.play(w.send(ctx, http.MethodPost, slug, path, body, nil))
-	var text strings.Builder
-	for _, row := range played.Rows {
-		fmt.Fprintln(&text, row...)
-	}
-	return text.String() + played.Error, err
 }
