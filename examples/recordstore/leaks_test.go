@@ -44,7 +44,7 @@ func (h *house) driven(t *testing.T, pair [2]tenant.Tenant) isolationtest.Host {
 		Handler: site,
 		Routes: append(
 			isolationtest.Routes("GET /", "GET /api/summary", "GET /api/invoices?limit=1000", "GET /api/invoices/{id}",
-				"GET /catalogue", "GET /covers/1", "GET /covers/1/link", "GET /invoices/{invoices.id}",
+				"GET /catalogue", "GET /covers/1", "GET /invoices/{id}",
 				"GET /api/customers?limit=1000", "DELETE /api/customers/{id}"),
 			isolationtest.Routes("POST /api/customers")[0].
 				With("application/json", `{"first_name": "New", "last_name": "Customer", "email": "{email}"}`)),

@@ -13,16 +13,8 @@ import (
 
 	"github.com/partywall/partywall/examples/recordstore/cover"
 	"github.com/partywall/partywall/examples/recordstore/money"
-	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/tenant"
 )
-
-// Files are the stores' files; *storage.Buckets is one.
-type Files interface {
-	Open(ctx context.Context) (*blob.Bucket, error)
-	Used(ctx context.Context, t tenant.Tenant) (storage.Amount, error)
-	Recount(ctx context.Context, t tenant.Tenant) (storage.Amount, error)
-}
 
 // PathFiles is where signed URLs lead, on the chain's own host.
 const PathFiles = "/files"

@@ -44,7 +44,7 @@ type Parts struct {
 	// DB, Cache and Files are the stores' rows, cached values and files.
 	DB    *isolation.DB
 	Cache *cache.Client
-	Files Files
+	Files *storage.Buckets
 	// Depot serves files by the signed URLs of Files, below [PathFiles].
 	Depot http.Handler
 }
