@@ -2,8 +2,9 @@
 // and as its attackers do, and counts what does not add up and what leaks.
 //
 // It knows nothing of how the stores are kept. What must come back it works
-// out from the records; what must not, it tries to get, and only what no
-// attempt can show it looks up in the database's catalogue.
+// out from the records; what must not, it tries to get. Only what no attempt
+// can show it looks up in the database's catalogue, and in Redis what keys are
+// called there. Raids on caches and buckets are led against a naive host, too.
 package check
 
 import (

@@ -43,14 +43,16 @@ func (s *site) addHoles(mux *http.ServeMux) {
 		if err := readJSON(w, r, &commands); err != nil {
 			return err
 		}
-		return replyPlayed(w)(s.pipe(r.Context(), r.URL.Query().Get("with"), commands))
+		texts, err := s.pipe(r.Context(), r.URL.Query().Get("with"), commands)
+		return replyPlayed(w, texts, err)
 	}))
 	mux.Handle("POST "+PathBucket, s.handle(func(w http.ResponseWriter, r *http.Request) error {
 		var g Grab
 		if err := readJSON(w, r, &g); err != nil {
 			return err
 		}
-		return replyPlayed(w)(s.grab(r.Context(), g))
+		texts, err := s.grab(r.Context(), g)
+		return replyPlayed(w, texts, err)
 	}))
 }
 
@@ -62,19 +64,19 @@ func readJSON(w http.ResponseWriter, r *http.Request, out any) error {
 }
 
 // replyPlayed answers with what came of it, the error too.
-func replyPlayed(w http.ResponseWriter) func([]string, error) error {
-	return func(texts []string, err error) error {
-		var out Played
-		for _, text := range texts {
-			out.Rows = append(out.Rows, []any{text})
-		}
-		if err != nil {
-			out.Error = err.Error()
-		}
-		return reply(w, http.StatusOK, out)
+func replyPlayed(w http.ResponseWriter, texts []string, err error) error {
+	var out Played
+	for _, text := range texts {
+		out.Rows = append(out.Rows, []any{text})
 	}
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return reply(w, http.StatusOK, out)
 }
 
+// pipe is the job that gets it wrong: it takes another store's context for the
+// first of the commands.
 func (s *site) pipe(ctx context.Context, with string, commands [][]any) ([]string, error) {
 	pipe := s.Cache.Pipeline()
 	for i, words := range commands {
@@ -98,6 +100,7 @@ func (s *site) pipe(ctx context.Context, with string, commands [][]any) ([]strin
 	return texts, err
 }
 
+// grab passes a client's names on to the store's bucket.
 func (s *site) grab(ctx context.Context, g Grab) ([]string, error) {
 	bucket, err := s.Files.Open(ctx)
 	if err != nil {

@@ -54,9 +54,9 @@ type Options struct {
 	// GatewayKey signs [Header]; see httptenant.Sign. Defaults to nobody being
 	// believed.
 	GatewayKey []byte
-	// Playground adds routes that run any SQL that a client sends, for an
-	// attacker to try the wall. Never serve it to anybody else. Defaults to no
-	// such routes.
+	// Playground adds routes that run any SQL and any commands of Redis that a
+	// client sends, and open files by any name, for an attacker to try the wall.
+	// Never serve it to anybody else. Defaults to no such routes.
 	Playground bool
 	// Logger gets what clients are not told. Defaults to slog.Default.
 	Logger *slog.Logger
