@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,15 +87,12 @@ func (s *site) loadCatalogue(ctx context.Context) ([]album, error) {
 		return nil, err
 	}
 	changed := map[string]int64{}
-	for list := bucket.List(&blob.ListOptions{Prefix: covers}); ; {
-		file, err := list.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
+	files, failed := bucket.List(&blob.ListOptions{Prefix: covers}).All(ctx)
+	for file := range files {
 		changed[file.Key] = file.ModTime.UnixMilli()
+	}
+	if err := failed(); err != nil {
+		return nil, err
 	}
 	albums := make([]album, len(rows))
 	for i, row := range rows {

@@ -3,9 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -127,14 +125,9 @@ func (s *site) grab(ctx context.Context, g Grab) ([]string, error) {
 }
 
 func list(ctx context.Context, bucket *blob.Bucket, prefix string) (names []string, err error) {
-	for files := bucket.List(&blob.ListOptions{Prefix: prefix}); ; {
-		file, err := files.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return names, nil
-		}
-		if err != nil {
-			return names, err
-		}
+	files, failed := bucket.List(&blob.ListOptions{Prefix: prefix}).All(ctx)
+	for file := range files {
 		names = append(names, file.Key)
 	}
+	return names, failed()
 }
