@@ -47,9 +47,15 @@ func open(t *testing.T) store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	redis, err := private.StartRedis(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = redis.Stop(t.Context()) }() // it is inside this process
 	s := store{app: [2]string{server.As(urls[1], "recordstore")}, migrator: [2]string{urls[1]}}
 	c, err := chain.Open(t.Context(), chain.Config{
 		Catalog: urls[0], App: s.app[0], Migrator: s.migrator[0], Logger: slog.New(slog.DiscardHandler),
+		Redis: redis.Options, Folder: t.TempDir(),
 		Database: func(slug string) string {
 			name := server.Name("store_" + slug)
 			server.Adopt(name)

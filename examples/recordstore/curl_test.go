@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/partywall/partywall/examples/recordstore/cover"
 )
 
 // statuses does what curl would, and looks at the answers' statuses.
@@ -41,6 +43,13 @@ func curl(t *testing.T, command string) *http.Request {
 		case "-H":
 			i++
 			headers = append(headers, strings.Trim(words[i], "'"))
+		case "-T":
+			i++
+			picture, err := cover.Draw(words[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			method, body = http.MethodPut, string(picture)
 		case "-d":
 			i++
 			method, body = http.MethodPost, strings.Trim(words[i], "'")

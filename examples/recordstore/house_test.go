@@ -13,6 +13,7 @@ import (
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/check"
 	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/internal/redistest"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -21,8 +22,9 @@ import (
 type house struct {
 	*site
 
-	config chain.Config
-	data   *records.Chain
+	program *program
+	config  chain.Config
+	data    *records.Chain
 }
 
 // few are the first stores of the sample with two customers each, so that a
@@ -46,30 +48,58 @@ func few(stores int) *records.Chain {
 // build serves a few stores, kept on the server that url leads to.
 func build(t *testing.T, url string, stores int) *house {
 	t.Helper()
+	h := place(t, url, stores)
+	h.serve(t, h.open(t))
+	return h
+}
+
+// place is build up to where the chain could be opened.
+func place(t *testing.T, url string, stores int) *house {
+	t.Helper()
 	server, err := private.Start(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{check: true, log: slog.New(slog.DiscardHandler)}
-	h := &house{data: few(stores)}
 	t.Cleanup(func() {
 		if err := server.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
 	})
-	if h.config, err = p.place(t.Context(), server); err != nil {
+	redis, err := private.StartRedis(t.Context(), "redis://"+redistest.Addr(t))
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := redis.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	h := &house{program: &program{check: true, log: slog.New(slog.DiscardHandler)}, data: few(stores)}
+	if h.config, err = h.program.place(t.Context(), server, redis, t.TempDir()); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// open opens the chain.
+func (h *house) open(t *testing.T) *chain.Chain {
+	t.Helper()
 	c, err := chain.Open(t.Context(), h.config, h.data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	if h.site, err = p.listen(t.Context(), c); err != nil {
+	return c
+}
+
+// serve has the chain's site wait for a check.
+func (h *house) serve(t *testing.T, c *chain.Chain) {
+	t.Helper()
+	var err error
+	if h.site, err = h.program.listen(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.close)
-	return h
 }
 
 // execute runs SQL as the one who has made all this, and may tear it down.

@@ -36,7 +36,7 @@ func TestNoLeaks(t *testing.T) {
 func (h *house) driven(t *testing.T, pair [2]tenant.Tenant) isolationtest.Host {
 	t.Helper()
 	log := &isolationtest.Sink{Name: "log"}
-	site, err := web.New(h.chain.Tenants, h.chain.DB, &web.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	site, err := web.New(parts(h.chain), &web.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,6 +44,7 @@ func (h *house) driven(t *testing.T, pair [2]tenant.Tenant) isolationtest.Host {
 		Handler: site,
 		Routes: append(
 			isolationtest.Routes("GET /", "GET /api/summary", "GET /api/invoices?limit=1000", "GET /api/invoices/{id}",
+				"GET /catalogue", "GET /covers/1", "GET /invoices/{id}",
 				"GET /api/customers?limit=1000", "DELETE /api/customers/{id}"),
 			isolationtest.Routes("POST /api/customers")[0].
 				With("application/json", `{"first_name": "New", "last_name": "Customer", "email": "{email}"}`)),

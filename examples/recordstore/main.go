@@ -6,9 +6,10 @@
 //	go run ./examples/recordstore -data path/to/chinook -check
 //
 // It starts a private PostgreSQL, or makes databases of its own on the one in
-// DATABASE_URL, fills them, and serves until it is interrupted. Nothing is left
-// behind but the wall's own roles, which may be another database's too and
-// which nobody can log in as. With -data it reads the CSV files of the Chinook sample
+// DATABASE_URL, fills them, and serves until it is interrupted. Caches are in a
+// Redis inside the program, or in the one in REDIS_URL; covers and invoices are
+// files in a temporary folder. Nothing is left behind but the wall's own roles,
+// which may be another database's too and which nobody can log in as. With -data it reads the CSV files of the Chinook sample
 // database, otherwise it makes up its records. With -check it visits and
 // attacks itself over HTTP instead, and exits with 1 when a sum is wrong or a
 // row of one store has reached another.
@@ -28,6 +29,7 @@ import (
 	"github.com/partywall/partywall/examples/internal/private"
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/examples/recordstore/web"
 )
 
 func main() {
@@ -69,7 +71,17 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop(context.WithoutCancel(ctx))) }()
-	config, err := p.place(ctx, server)
+	redis, err := private.StartRedis(ctx, getenv("REDIS_URL"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, redis.Stop(context.WithoutCancel(ctx))) }()
+	folder, err := os.MkdirTemp(getenv("TMPDIR"), "recordstore-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	config, err := p.place(ctx, server, redis, folder)
 	if err != nil {
 		return err
 	}
@@ -111,8 +123,9 @@ func parse(args []string, usage io.Writer) (*program, error) {
 	return p, nil
 }
 
-// place makes the databases of the catalog and of the stores.
-func (p *program) place(ctx context.Context, server *private.Server) (chain.Config, error) {
+// place makes the databases of the catalog and of the stores, and says where
+// everything else goes.
+func (p *program) place(ctx context.Context, server *private.Server, redis *private.Redis, folder string) (chain.Config, error) {
 	urls, err := server.Create(ctx, "catalog", "stores")
 	if err != nil {
 		return chain.Config{}, err
@@ -126,6 +139,10 @@ func (p *program) place(ctx context.Context, server *private.Server) (chain.Conf
 			server.Adopt(name)
 			return name
 		},
-		Logger: p.log,
+		Redis:     redis.Options,
+		Prefix:    redis.Prefix,
+		Folder:    folder,
+		FilesPath: web.PathFiles,
+		Logger:    p.log,
 	}, nil
 }

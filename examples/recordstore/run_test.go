@@ -24,23 +24,21 @@ import (
 	"github.com/partywall/partywall/examples/recordstore/money"
 	"github.com/partywall/partywall/examples/recordstore/records"
 	"github.com/partywall/partywall/internal/pgtest"
+	"github.com/partywall/partywall/internal/redistest"
 )
 
-// environment is one in which a server is to be had.
-func environment(url string) func(string) string {
-	return func(name string) string {
-		if name == "DATABASE_URL" {
-			return url
-		}
-		return ""
-	}
+// environment is one in which servers are to be had, and an empty folder.
+func environment(t *testing.T, url string) func(string) string {
+	t.Helper()
+	all := map[string]string{"DATABASE_URL": url, "REDIS_URL": "redis://" + redistest.Addr(t), "TMPDIR": t.TempDir()}
+	return func(name string) string { return all[name] }
 }
 
 // TestCheck runs the command as people do, and works the sums out on its own.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"-check"}, environment(pgtest.New(t, nil).URL), &out); err != nil {
+	if err := run(t.Context(), []string{"-check"}, environment(t, pgtest.New(t, nil).URL), &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	sample := records.Sample(12)
@@ -51,6 +49,10 @@ func TestCheck(t *testing.T) {
 	want := fmt.Sprintf("\ncheck: 12 tenants, %d invoices, %s total, 0 leaks, ok\n", len(sample.Invoices), total)
 	if !strings.HasSuffix(out.String(), want) {
 		t.Errorf("the output does not end in%s%s", want, &out)
+	}
+	raids := regexp.MustCompile(`(?m)^  (?:cache|bucket): .* is robbed     holds$`).FindAllString(out.String(), -1)
+	if len(raids) != 23 {
+		t.Errorf("%d raids that rob a naive host and not this one, want 23:\n%s", len(raids), &out)
 	}
 }
 
@@ -73,7 +75,14 @@ func TestCheckOfFiles(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	err := run(t.Context(), []string{"-check", "-data", folder}, environment(pgtest.New(t, nil).URL), &out)
+	getenv := environment(t, pgtest.New(t, nil).URL)
+	inside := func(name string) string { // with the Redis that the program brings along
+		if name == "REDIS_URL" {
+			return ""
+		}
+		return getenv(name)
+	}
+	err := run(t.Context(), []string{"-check", "-data", folder}, inside, &out)
 	if want := "\ncheck: 2 tenants, 3 invoices, 3.96 total, 0 leaks, ok\n"; err != nil || !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got %v, want%s%s", err, want, &out)
 	}
@@ -83,7 +92,7 @@ func TestCheckOfFiles(t *testing.T) {
 // which is as well: there is none.
 func TestRunRefuses(t *testing.T) {
 	t.Parallel()
-	nowhere := environment("nonsense")
+	nowhere := environment(t, "nonsense")
 	for name, c := range map[string]struct {
 		args []string
 		is   error
@@ -112,7 +121,8 @@ func TestServe(t *testing.T) {
 	}
 	defer func() { _ = taken.Close() }()
 	admin := pgtest.New(t, nil)
-	s := start(t, admin.URL+"&application_name="+admin.Name, "-addr", taken.Addr().String())
+	getenv := environment(t, admin.URL+"&application_name="+admin.Name)
+	s := start(t, getenv, "-addr", taken.Addr().String())
 	if want := taken.Addr().String() + " is not to be had"; !strings.HasPrefix(s.greeting, want) {
 		t.Errorf("the greeting does not begin with %q:\n%s", want, s.greeting)
 	}
@@ -127,6 +137,9 @@ func TestServe(t *testing.T) {
 	page := get(t, regexp.MustCompile(`http://localhost:\d+/`).FindString(s.greeting))
 	commands = regexp.MustCompile(`<code>(curl .*)</code>`).FindAllStringSubmatch(html.UnescapeString(page), -1)
 	statuses(t, commands, http.StatusForbidden, http.StatusNotFound, http.StatusNotFound)
+	page = get(t, regexp.MustCompile(`http://[a-z-]+\.localhost:\d+/catalogue`).FindString(s.greeting))
+	commands = regexp.MustCompile(`<code>(curl .*)</code>`).FindAllStringSubmatch(html.UnescapeString(page), -1)
+	statuses(t, commands, http.StatusNoContent)
 	if page := get(t, regexp.MustCompile(`http://[a-z-]+\.localhost:\d+/`).FindString(s.greeting)); !strings.Contains(page, "Total sales") {
 		t.Errorf("the page of a store is\n%s", page)
 	}
@@ -142,6 +155,9 @@ func TestServe(t *testing.T) {
 	if n := count(t, conn, suffix); n != 0 {
 		t.Errorf("%d databases and roles are left behind", n)
 	}
+	if left, err := os.ReadDir(getenv("TMPDIR")); err != nil || len(left) != 0 {
+		t.Errorf("files are left behind: %v, %v", left, err)
+	}
 }
 
 // served is the command while it serves.
@@ -153,14 +169,14 @@ type served struct {
 }
 
 // start runs the command and reads what it has to say at first.
-func start(t *testing.T, url string, args ...string) *served {
+func start(t *testing.T, getenv func(string) string, args ...string) *served {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	r, w := io.Pipe()
 	s := &served{interrupt: cancel, done: make(chan error, 1)}
 	go func() {
-		err := run(ctx, args, environment(url), w)
+		err := run(ctx, args, getenv, w)
 		s.done <- err
 		_ = w.CloseWithError(err)
 	}()
@@ -208,7 +224,7 @@ func TestInterruptAtAnyTime(t *testing.T) {
 	for _, after := range []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond, 300 * time.Millisecond, 600 * time.Millisecond} {
 		owner := pgtest.Role(t, "recordstore", "LOGIN SUPERUSER")
 		ctx, cancel := context.WithTimeout(t.Context(), after)
-		err := run(ctx, []string{"-addr", "127.0.0.1:0"}, environment(admin.As(owner)), io.Discard)
+		err := run(ctx, []string{"-addr", "127.0.0.1:0"}, environment(t, admin.As(owner)), io.Discard)
 		cancel()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			t.Logf("after %v: %v", after, err)

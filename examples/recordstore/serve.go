@@ -39,7 +39,7 @@ const keySize = 32
 func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
 	s := &site{chain: c, gatewayKey: make([]byte, keySize), done: make(chan error, 1)}
 	rand.Read(s.gatewayKey) // never fails; it ends the program instead
-	handler, err := web.New(c.Tenants, c.DB, &web.Options{GatewayKey: s.gatewayKey, Playground: p.check, Logger: p.log})
+	handler, err := web.New(parts(c), &web.Options{GatewayKey: s.gatewayKey, Playground: p.check, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +61,11 @@ func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
 	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.done <- s.http.Serve(s.listener) }()
 	return s, nil
+}
+
+// parts is what a chain's pages are made from.
+func parts(c *chain.Chain) web.Parts {
+	return web.Parts{Tenants: c.Tenants, DB: c.DB, Cache: c.Cache, Files: c.Files, Depot: c.Depot}
 }
 
 // close ends the server, and gives what is under way a moment.
@@ -108,6 +113,7 @@ func (s *site) greet(ctx context.Context, out io.Writer) error {
 	_, err = fmt.Fprintf(out, `%[1]s
 Look around:  http://%[2]s/
 A store:      http://%[3]s.%[2]s/
+Its records:  http://%[3]s.%[2]s/catalogue
 
 Try the API:
   curl http://%[3]s.%[2]s/api/summary
@@ -143,7 +149,7 @@ func (s *site) check(ctx context.Context, config chain.Config, data *records.Cha
 // target is what a check is told of the site.
 func (s *site) target(ctx context.Context, config chain.Config, data *records.Chain) (check.Config, error) {
 	target := check.Config{
-		Addr: s.listener.Addr().String(), Data: data, App: config.App, GatewayKey: s.gatewayKey,
+		Addr: s.listener.Addr().String(), Data: data, App: config.App, Redis: config.Redis, GatewayKey: s.gatewayKey,
 	}
 	for t, err := range s.chain.Tenants.All(ctx, tenant.Query{Strategy: tenant.Database}) {
 		if err != nil {

@@ -1,5 +1,5 @@
-// Package private gives examples a PostgreSQL server of their own, for as long
-// as they run.
+// Package private gives examples a PostgreSQL and a Redis of their own, for as
+// long as they run.
 package private
 
 import (

@@ -10,11 +10,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
 
+	"github.com/partywall/partywall/cache"
 	"github.com/partywall/partywall/examples/recordstore/records"
 	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/tenant/pgtenant"
 )
 
@@ -27,6 +31,13 @@ type Config struct {
 	App, Migrator string
 	// Database names the database of a store that has one to itself.
 	Database func(slug string) string
+	// Redis leads to the server of all stores' caches, where Prefix begins all
+	// keys; "" is the library's own.
+	Redis  *redis.UniversalOptions
+	Prefix string
+	// Folder is where the stores' files are kept, and FilesPath the path that
+	// signed URLs lead to, on the chain's own host.
+	Folder, FilesPath string
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -35,13 +46,18 @@ type Config struct {
 type Chain struct {
 	// Tenants are the stores.
 	Tenants *pgtenant.Catalog
-	// DB has their rows.
-	DB *isolation.DB
+	// DB has their rows, Cache what is worked out from rows, Files their covers
+	// and invoices.
+	DB    *isolation.DB
+	Cache *cache.Client
+	Files *storage.Buckets
+	// Depot serves files by signed URL.
+	Depot http.Handler
 
 	catalog *pgxpool.Pool
 }
 
-// server is what placements call the one server there is.
+// server is what placements call the one server there is, of each kind.
 const server = "main"
 
 // Open opens the chain and settles a tenant for every store in data. The
@@ -69,6 +85,12 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 	if err != nil {
 		return nil, err
 	}
+	if c.Cache, err = cache.New(cache.Servers{server: config.Redis}, &cache.Options{Prefix: config.Prefix, Logger: config.Logger}); err != nil {
+		return nil, err
+	}
+	if err = c.openFiles(ctx, config); err != nil {
+		return nil, err
+	}
 	for i, store := range stores {
 		if err := c.settle(ctx, store, placement(i, len(stores), store.Slug, config.Database)); err != nil {
 			return nil, fmt.Errorf("chain: the store of %s: %w", store.Country, err)
@@ -79,6 +101,12 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 
 // Close ends all connections once they are idle.
 func (c *Chain) Close() {
+	if c.Files != nil {
+		_ = c.Files.Close() // they are read and written whole: nothing is under way
+	}
+	if c.Cache != nil {
+		_ = c.Cache.Close() // nothing is lost with it
+	}
 	if c.DB != nil {
 		c.DB.Close()
 	}

@@ -8,16 +8,21 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/examples/recordstore/records"
+	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/tenant"
 )
 
 // placement decides where the rank-th biggest of so many stores goes: the
 // first sixth into databases, the next third into schemas, and the other half
-// into the tables that stores share.
+// into the tables that stores share. Those in databases have a bucket of their
+// own, too. Caches are all in one Redis.
 func placement(rank, stores int, slug string, database func(slug string) string) tenant.Placement {
 	switch {
 	case rank < stores/6:
-		return tenant.Placement{Server: server, Strategy: tenant.Database, Database: database(slug)}
+		return tenant.Placement{
+			Server: server, Strategy: tenant.Database, Database: database(slug),
+			Bucket: storage.Place{Store: server, Bucket: "store-" + slug}.String(),
+		}
 	case rank < stores/2:
 		return tenant.Placement{Server: server, Strategy: tenant.Schema, Schema: "store_" + strings.ReplaceAll(slug, "-", "_")}
 	}
@@ -32,8 +37,10 @@ func (c *Chain) settle(ctx context.Context, store *records.Store, where tenant.P
 	if err != nil {
 		return err
 	}
-	if err := c.DB.Provision(ctx, t); err != nil {
-		return err
+	for _, provision := range []func(context.Context, tenant.Tenant) error{c.DB.Provision, c.Cache.Provision, c.Files.Provision} {
+		if err := provision(ctx, t); err != nil {
+			return err
+		}
 	}
 	if t, err = c.Tenants.Activate(ctx, t.ID); err != nil {
 		return err

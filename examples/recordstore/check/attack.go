@@ -25,6 +25,7 @@ func (r *run) attack(ctx context.Context, s *store) {
 	r.forgeHeaders(ctx, s, victim)
 	r.bendRequests(ctx, s, victim)
 	r.inject(ctx, s, victim)
+	r.raid(ctx, s, victim)
 }
 
 // neighbour returns the store after s that could be attacked.
@@ -69,6 +70,7 @@ func (r *run) guessIDs(ctx context.Context, s *store) {
 			continue
 		}
 		r.refused(ctx, s, http.MethodGet, fmt.Sprintf("/api/invoices/%d", some(other.invoices)))
+		r.refused(ctx, s, http.MethodGet, fmt.Sprintf("/invoices/%d", some(other.invoices)))
 		r.refused(ctx, s, http.MethodDelete, fmt.Sprintf("/api/customers/%d", some(other.customers)))
 	}
 }

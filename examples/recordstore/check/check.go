@@ -2,8 +2,9 @@
 // and as its attackers do, and counts what does not add up and what leaks.
 //
 // It knows nothing of how the stores are kept. What must come back it works
-// out from the records; what must not, it tries to get, and only what no
-// attempt can show it looks up in the database's catalogue.
+// out from the records; what must not, it tries to get. Only what no attempt
+// can show it looks up in the database's catalogue, and in Redis what keys are
+// called there. Raids on caches and buckets are led against a naive host, too.
 package check
 
 import (
@@ -14,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/partywall/partywall/examples/recordstore/money"
 	"github.com/partywall/partywall/examples/recordstore/records"
@@ -30,6 +33,9 @@ type Config struct {
 	// library. Databases are the other databases that it can reach.
 	App       string
 	Databases []string
+	// Redis leads to the server of the stores' caches, for attackers who know
+	// what keys are called there.
+	Redis *redis.UniversalOptions
 	// GatewayKey is what the chain's gateway signs with.
 	GatewayKey []byte
 	// Found is told of each finding at once, one at a time, with its kind:
@@ -50,8 +56,11 @@ type Result struct {
 	Total             money.Amount
 	// Attacks is how many requests and statements tried to cross the wall.
 	Attacks int
-	// Leaks are rows of one tenant that another one, or nobody, got to see or
-	// to change. Mismatches are answers that are not what they should be.
+	// Raids are those attacks that went for caches and buckets.
+	Raids []Raid
+	// Leaks are rows, cached values and files of one tenant that another one,
+	// or nobody, got to see or to change. Mismatches are answers that are not
+	// what they should be.
 	Leaks, Mismatches []string
 }
 
@@ -88,6 +97,10 @@ type store struct {
 	number   int64 // what its rows carry, as a leaky query tells
 	canary   string
 	seen     Summary
+	till     string // what it hides its canary under, in its cache and its bucket
+	whole    string // what Redis calls that
+	file     string // and what the object store does
+	shelf    string // the path of signed addresses to its bucket
 }
 
 // Run checks a chain and writes what it finds to out, the result in the last
@@ -99,6 +112,7 @@ func Run(ctx context.Context, config Config, out io.Writer) (*Result, error) {
 	r.each(ctx, r.prepare)
 	r.each(ctx, r.visit)
 	r.attackDirectly(ctx)
+	r.raidNaive(ctx)
 	r.each(ctx, r.attack)
 	r.each(ctx, r.revisit)
 	if err := ctx.Err(); err != nil {
@@ -190,10 +204,21 @@ func (r *run) print(out io.Writer) {
 	for _, s := range r.stores {
 		fmt.Fprintf(&text, "%-16s %9s  %3d invoices  %3d customers  %s\n", s.country, s.seen.Total, s.seen.Invoices, s.seen.Customers, s.strategy)
 	}
+	fmt.Fprintf(&text, "%-48s a naive host  this one\n", "raids on caches and buckets")
+	for _, d := range r.result.Raids {
+		fmt.Fprintf(&text, "  %-46s %-12s  %s\n", d.Name, outcome(d.Naive), outcome(d.Here))
+	}
 	fmt.Fprintf(&text, "%d attempts to cross the wall\n", r.result.Attacks)
 	list(&text, Leak, r.result.Leaks)
 	list(&text, Mismatch, r.result.Mismatches)
 	_, _ = fmt.Fprintf(out, "%s%s\n", text.String(), &r.result) // the exit status says it too
+}
+
+func outcome(robbed bool) string {
+	if robbed {
+		return "is robbed"
+	}
+	return "holds"
 }
 
 func list(text *strings.Builder, kind string, findings []string) {

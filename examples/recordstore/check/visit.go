@@ -95,6 +95,7 @@ func (r *run) prepare(ctx context.Context, s *store) {
 	if err != nil || s.number == 0 {
 		r.mismatchf("%s: the playground does not tell the tenant's number: %s", s.country, played.Error)
 	}
+	r.stash(ctx, s)
 }
 
 // removeCanaries brings a store back to what it was.
@@ -121,6 +122,7 @@ func (r *run) visit(ctx context.Context, s *store) {
 	}
 	r.visitCustomers(ctx, s)
 	r.visitInvoices(ctx, s)
+	r.visitFiles(ctx, s)
 	a, err := r.client.send(ctx, http.MethodGet, s.slug, "/", nil, nil)
 	if r.failed(ctx, s.country+": page", err) {
 		return
@@ -200,6 +202,25 @@ func (r *run) visitInvoice(ctx context.Context, s *store, id int32) int {
 	return len(row.Lines)
 }
 
+// visitFiles looks at the catalogue, the cover with the canary in it, and an
+// invoice as it was written.
+func (r *run) visitFiles(ctx context.Context, s *store) {
+	wants := map[string]string{"/catalogue": "<h1>Catalogue</h1>", r.coverPath(): s.canary}
+	if id := some(s.want.invoices); id != 0 {
+		wants[fmt.Sprintf("/invoices/%d", id)] = s.want.totals[id].Dollars()
+	}
+	for path, want := range wants {
+		a, err := r.client.send(ctx, http.MethodGet, s.slug, path, nil, nil)
+		if r.failed(ctx, s.country+": "+path, err) {
+			continue
+		}
+		r.inspect(s, path, a.body)
+		if a.status != http.StatusOK || !strings.Contains(a.body, want) {
+			r.mismatchf("%s: %s (status %d) does not show %s", s.country, path, a.status, want)
+		}
+	}
+}
+
 // revisit makes sure that no attack has left a trace, and removes the canary.
 func (r *run) revisit(ctx context.Context, s *store) {
 	if s.want == nil {
@@ -208,6 +229,7 @@ func (r *run) revisit(ctx context.Context, s *store) {
 	if s.canary != "" {
 		r.visit(ctx, s)
 	}
+	r.unstash(ctx, s)
 	r.removeCanaries(ctx, s)
 	if r.failed(ctx, s.country, r.client.get(ctx, s.slug, "/api/summary", &s.seen)) {
 		return

@@ -53,6 +53,23 @@ JOIN artist r USING (artist_id)
 WHERE l.invoice_id = $1
 ORDER BY l.invoice_line_id;
 
+-- name: Catalogue :many
+SELECT a.album_id, a.title, r.name AS artist, count(*) AS tracks,
+       sum(t.unit_price)::numeric AS price, COALESCE(sum(s.sold), 0)::bigint AS sold
+FROM album a
+JOIN artist r USING (artist_id)
+JOIN track t USING (album_id)
+LEFT JOIN (SELECT track_id, sum(quantity) AS sold FROM invoice_line GROUP BY track_id) s USING (track_id)
+GROUP BY a.album_id, a.title, r.name
+ORDER BY COALESCE(sum(s.sold), 0) DESC, a.title, a.album_id
+LIMIT $1;
+
+-- name: Album :one
+SELECT a.title, r.name AS artist
+FROM album a
+JOIN artist r USING (artist_id)
+WHERE a.album_id = $1;
+
 -- name: Customers :many
 SELECT customer_id, first_name, last_name, company, city, country, email
 FROM customer

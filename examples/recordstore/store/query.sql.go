@@ -12,6 +12,25 @@ import (
 	"github.com/partywall/partywall/examples/recordstore/money"
 )
 
+const album = `-- name: Album :one
+SELECT a.title, r.name AS artist
+FROM album a
+JOIN artist r USING (artist_id)
+WHERE a.album_id = $1
+`
+
+type AlbumRow struct {
+	Title  string `json:"title"`
+	Artist string `json:"artist"`
+}
+
+func (q *Queries) Album(ctx context.Context, albumID int32) (AlbumRow, error) {
+	row := q.db.QueryRow(ctx, album, albumID)
+	var i AlbumRow
+	err := row.Scan(&i.Title, &i.Artist)
+	return i, err
+}
+
 const bestCustomers = `-- name: BestCustomers :many
 SELECT c.customer_id, c.first_name, c.last_name, c.city,
        count(*) AS invoices, sum(i.total)::numeric AS total
@@ -47,6 +66,54 @@ func (q *Queries) BestCustomers(ctx context.Context, limit int32) ([]BestCustome
 			&i.City,
 			&i.Invoices,
 			&i.Total,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const catalogue = `-- name: Catalogue :many
+SELECT a.album_id, a.title, r.name AS artist, count(*) AS tracks,
+       sum(t.unit_price)::numeric AS price, COALESCE(sum(s.sold), 0)::bigint AS sold
+FROM album a
+JOIN artist r USING (artist_id)
+JOIN track t USING (album_id)
+LEFT JOIN (SELECT track_id, sum(quantity) AS sold FROM invoice_line GROUP BY track_id) s USING (track_id)
+GROUP BY a.album_id, a.title, r.name
+ORDER BY COALESCE(sum(s.sold), 0) DESC, a.title, a.album_id
+LIMIT $1
+`
+
+type CatalogueRow struct {
+	AlbumID int32        `json:"album_id"`
+	Title   string       `json:"title"`
+	Artist  string       `json:"artist"`
+	Tracks  int64        `json:"tracks"`
+	Price   money.Amount `json:"price"`
+	Sold    int64        `json:"sold"`
+}
+
+func (q *Queries) Catalogue(ctx context.Context, limit int32) ([]CatalogueRow, error) {
+	rows, err := q.db.Query(ctx, catalogue, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CatalogueRow{}
+	for rows.Next() {
+		var i CatalogueRow
+		if err := rows.Scan(
+			&i.AlbumID,
+			&i.Title,
+			&i.Artist,
+			&i.Tracks,
+			&i.Price,
+			&i.Sold,
 		); err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,19 +72,23 @@ func (s *site) invoice(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	var out Invoice
-	err = s.db.Tx(r.Context(), snapshot(), func(tx pgx.Tx) error {
-		q := store.New(tx)
-		if out.InvoiceRow, err = q.Invoice(r.Context(), id); err != nil {
-			return err
-		}
-		out.Lines, err = q.InvoiceLines(r.Context(), id)
-		return err
-	})
+	out, err := s.readInvoice(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	return reply(w, http.StatusOK, out)
+}
+
+func (s *site) readInvoice(ctx context.Context, id int32) (out Invoice, err error) {
+	err = s.DB.Tx(ctx, snapshot(), func(tx pgx.Tx) error {
+		q := store.New(tx)
+		if out.InvoiceRow, err = q.Invoice(ctx, id); err != nil {
+			return err
+		}
+		out.Lines, err = q.InvoiceLines(ctx, id)
+		return err
+	})
+	return out, err
 }
 
 func (s *site) customers(w http.ResponseWriter, r *http.Request) error {
@@ -122,6 +127,7 @@ func (s *site) createCustomer(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	s.forget(r.Context(), keySales)
 	return reply(w, http.StatusCreated, map[string]int32{"customer_id": id})
 }
 
@@ -137,6 +143,7 @@ func (s *site) deleteCustomer(w http.ResponseWriter, r *http.Request) error {
 	if n == 0 {
 		return pgx.ErrNoRows
 	}
+	s.forget(r.Context(), keySales)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -189,7 +189,9 @@ func TestNobody(t *testing.T) {
 			}
 		}
 	}
-	h, err := web.New(unwell{s.chain.Tenants}, s.chain.DB, &web.Options{Logger: silent()})
+	parts := s.parts()
+	parts.Tenants = unwell{s.chain.Tenants}
+	h, err := web.New(parts, &web.Options{Logger: silent()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +219,7 @@ func TestHeaderWithoutGateway(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for name, opts := range map[string]*web.Options{"no tenants": nil, "a short key": {GatewayKey: []byte("short")}} {
-		if _, err := web.New(nil, nil, opts); err == nil {
+		if _, err := web.New(web.Parts{}, opts); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

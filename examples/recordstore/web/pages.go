@@ -7,10 +7,7 @@ import (
 	"net"
 	"net/http"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/partywall/partywall/examples/recordstore/money"
-	"github.com/partywall/partywall/examples/recordstore/store"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -44,13 +41,11 @@ func words(s tenant.Strategy) string {
 
 // storeView is what the page of a store shows.
 type storeView struct {
-	Tenant    tenant.Tenant
-	Host      string // of the chain, with the port
-	Summary   store.SummaryRow
-	Customers []store.BestCustomersRow
-	Genres    []store.TopGenresRow
-	Years     []store.SalesByYearRow
-	Invoices  []store.RecentInvoicesRow
+	sales
+
+	Tenant tenant.Tenant
+	Host   string // of the chain, with the port
+	Upkeep upkeep
 }
 
 // BestYear is the highest bar.
@@ -69,35 +64,42 @@ func (v *storeView) BestGenre() money.Amount {
 	return v.Genres[0].Total
 }
 
-// storePage reads everything in one snapshot, so that the numbers add up while
-// others write.
 func (s *site) storePage(w http.ResponseWriter, r *http.Request) error {
 	t, err := tenant.FromContext(r.Context())
 	if err != nil {
 		return err
 	}
 	view := &storeView{Tenant: t, Host: baseOf(r)}
-	err = s.db.Tx(r.Context(), snapshot(), func(tx pgx.Tx) error {
-		q := store.New(tx)
-		if view.Summary, err = q.Summary(r.Context()); err != nil {
-			return err
-		}
-		if view.Customers, err = q.BestCustomers(r.Context(), 5); err != nil {
-			return err
-		}
-		if view.Genres, err = q.TopGenres(r.Context(), 6); err != nil {
-			return err
-		}
-		if view.Years, err = q.SalesByYear(r.Context()); err != nil {
-			return err
-		}
-		view.Invoices, err = q.RecentInvoices(r.Context(), 14)
+	if view.sales, err = s.sales(r.Context()); err != nil {
 		return err
-	})
-	if err != nil {
+	}
+	if view.Upkeep, err = s.upkeep(r.Context(), t); err != nil {
 		return err
 	}
 	return s.show(w, "store.html", view)
+}
+
+// catalogueView is what a store's page of records shows.
+type catalogueView struct {
+	Tenant tenant.Tenant
+	Host   string
+	Albums []album
+	Upkeep upkeep
+}
+
+func (s *site) cataloguePage(w http.ResponseWriter, r *http.Request) error {
+	t, err := tenant.FromContext(r.Context())
+	if err != nil {
+		return err
+	}
+	view := &catalogueView{Tenant: t, Host: baseOf(r)}
+	if view.Albums, err = s.catalogue(r.Context()); err != nil {
+		return err
+	}
+	if view.Upkeep, err = s.upkeep(r.Context(), t); err != nil {
+		return err
+	}
+	return s.show(w, "catalogue.html", view)
 }
 
 // chainView is what the page of the chain shows: names, and no store's data.
@@ -141,7 +143,7 @@ func (s *site) chainPage(w http.ResponseWriter, r *http.Request) error {
 	view := &chainView{Host: baseOf(r), Header: Header, Groups: []chainGroup{
 		{Strategy: tenant.Database}, {Strategy: tenant.Schema}, {Strategy: tenant.Shared},
 	}}
-	for t, err := range s.list.All(r.Context(), tenant.Query{Status: []tenant.Status{tenant.Active}}) {
+	for t, err := range s.Tenants.All(r.Context(), tenant.Query{Status: []tenant.Status{tenant.Active}}) {
 		if err != nil {
 			return err
 		}
@@ -171,7 +173,7 @@ func (s *site) show(w http.ResponseWriter, name string, view any) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src data:")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'")
 	_, _ = page.WriteTo(w) // the client may have gone
 	return nil
 }

@@ -44,7 +44,7 @@ func (s *site) addPlayground(mux *http.ServeMux) {
 
 func (s *site) play(w http.ResponseWriter, r *http.Request, sql string) error {
 	var out Played
-	rows, err := s.db.Query(r.Context(), sql)
+	rows, err := s.DB.Query(r.Context(), sql)
 	if err == nil {
 		out.Rows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
 	}

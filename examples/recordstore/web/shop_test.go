@@ -10,11 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/partywall/partywall/examples/internal/private"
 	"github.com/partywall/partywall/examples/recordstore/chain"
 	"github.com/partywall/partywall/examples/recordstore/records"
 	"github.com/partywall/partywall/examples/recordstore/web"
 	"github.com/partywall/partywall/internal/pgtest"
+	"github.com/partywall/partywall/internal/redistest"
 )
 
 // shop is the site of a chain with stores of all kinds.
@@ -82,15 +85,23 @@ func open(t *testing.T) *shop {
 	s := &shop{data: stock()}
 	s.chain, err = chain.Open(t.Context(), chain.Config{
 		Catalog: urls[0], App: server.As(urls[1], "web"), Migrator: urls[1], Logger: silent(),
+		Redis: &redis.UniversalOptions{Addrs: []string{redistest.Addr(t)}}, Prefix: redistest.Namespace(t),
+		Folder: t.TempDir(), FilesPath: web.PathFiles,
 	}, s.data)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.chain.Close)
-	if s.Handler, err = web.New(s.chain.Tenants, s.chain.DB, &web.Options{Logger: silent()}); err != nil {
+	if s.Handler, err = web.New(s.parts(), &web.Options{Logger: silent()}); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// parts is what the shop's site is made from.
+func (s *shop) parts() web.Parts {
+	c := s.chain
+	return web.Parts{Tenants: c.Tenants, DB: c.DB, Cache: c.Cache, Files: c.Files, Depot: c.Depot}
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }

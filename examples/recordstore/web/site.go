@@ -1,4 +1,4 @@
-// Package web is what people see of a chain of record stores: a page and a
+// Package web is what people see of a chain of record stores: pages and a
 // small JSON API per store, on the store's own subdomain, and a page of the
 // chain. Its handlers and queries know no tenants; [New] puts one line of
 // middleware around them.
@@ -15,9 +15,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"gocloud.dev/gcerrors"
 
+	"github.com/partywall/partywall/cache"
 	"github.com/partywall/partywall/examples/recordstore/store"
 	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
 )
@@ -35,14 +38,25 @@ type Tenants interface {
 	All(ctx context.Context, q tenant.Query) iter.Seq2[tenant.Tenant, error]
 }
 
+// Parts are what the site is made from, all of them required.
+type Parts struct {
+	Tenants Tenants
+	// DB, Cache and Files are the stores' rows, cached values and files.
+	DB    *isolation.DB
+	Cache *cache.Client
+	Files *storage.Buckets
+	// Depot serves files by the signed URLs of Files, below [PathFiles].
+	Depot http.Handler
+}
+
 // Options are what [New] may be told.
 type Options struct {
 	// GatewayKey signs [Header]; see httptenant.Sign. Defaults to nobody being
 	// believed.
 	GatewayKey []byte
-	// Playground adds routes that run any SQL that a client sends, for an
-	// attacker to try the wall. Never serve it to anybody else. Defaults to no
-	// such routes.
+	// Playground adds routes that run any SQL and any commands of Redis that a
+	// client sends, and open files by any name, for an attacker to try the wall.
+	// Never serve it to anybody else. Defaults to no such routes.
 	Playground bool
 	// Logger gets what clients are not told. Defaults to slog.Default.
 	Logger *slog.Logger
@@ -50,15 +64,15 @@ type Options struct {
 
 // site has the handlers.
 type site struct {
-	db    *isolation.DB
-	list  Tenants
+	Parts
+
 	edge  *httptenant.Edge
 	pages *template.Template
 	log   *slog.Logger
 }
 
 // New returns the handler of the whole site. opts may be nil.
-func New(tenants Tenants, db *isolation.DB, opts *Options) (http.Handler, error) {
+func New(parts Parts, opts *Options) (http.Handler, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
@@ -68,12 +82,12 @@ func New(tenants Tenants, db *isolation.DB, opts *Options) (http.Handler, error)
 		// where they disagree it is refused.
 		resolver = httptenant.FirstOf(resolver, httptenant.Header(Header, httptenant.Signed(opts.GatewayKey)))
 	}
-	s := &site{db: db, list: tenants, log: opts.Logger}
+	s := &site{Parts: parts, log: opts.Logger}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
 	var err error
-	if s.edge, err = httptenant.New(tenants, resolver, &httptenant.Options{Logger: s.log}); err != nil {
+	if s.edge, err = httptenant.New(parts.Tenants, resolver, &httptenant.Options{Logger: s.log}); err != nil {
 		return nil, err
 	}
 	if s.pages, err = parsePages(); err != nil {
@@ -89,21 +103,29 @@ func (s *site) routes(playground bool) *http.ServeMux {
 	for _, host := range []string{Base, "127.0.0.1", "[::1]", "::1"} {
 		mux.Handle("GET "+host+"/{$}", httptenant.Public(s.handle(s.chainPage)))
 	}
+	mux.Handle("GET "+Base+PathFiles+"/{bucket}", httptenant.Public(s.Depot))
 	mux.Handle("GET /{$}", s.handle(s.storePage))
+	mux.Handle("GET /catalogue", s.handle(s.cataloguePage))
+	mux.Handle("GET /covers/{id}", s.handle(s.cover))
+	mux.Handle("GET /covers/{id}/link", s.handle(s.linkCover))
+	mux.Handle("GET /invoices/{id}", s.handle(s.invoiceText))
 	mux.Handle("GET /api/summary", s.handle(s.summary))
 	mux.Handle("GET /api/invoices", s.handle(s.invoices))
 	mux.Handle("GET /api/invoices/{id}", s.handle(s.invoice))
 	mux.Handle("GET /api/customers", s.handle(s.customers))
 	mux.Handle("POST /api/customers", s.handle(s.createCustomer))
 	mux.Handle("DELETE /api/customers/{id}", s.handle(s.deleteCustomer))
+	mux.Handle("PUT /api/covers/{id}", s.handle(s.putCover))
+	mux.Handle("DELETE /api/covers/{id}", s.handle(s.deleteCover))
 	if playground {
 		s.addPlayground(mux)
+		s.addHoles(mux)
 	}
 	return mux
 }
 
-// queries are the store's own: sqlc's code takes db as it is.
-func (s *site) queries() *store.Queries { return store.New(s.db) }
+// queries are the store's own: sqlc's code takes DB as it is.
+func (s *site) queries() *store.Queries { return store.New(s.DB) }
 
 // handle makes a handler that may fail.
 func (s *site) handle(h func(http.ResponseWriter, *http.Request) error) http.Handler {
@@ -115,12 +137,14 @@ func (s *site) handle(h func(http.ResponseWriter, *http.Request) error) http.Han
 }
 
 // fail answers with the status that httptenant's table has for err, after
-// bringing PostgreSQL's errors into its words.
+// bringing the errors of PostgreSQL and of buckets into its words.
 func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var pg *pgconn.PgError
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
+	case errors.Is(err, pgx.ErrNoRows), gcerrors.Code(err) == gcerrors.NotFound:
 		err = fmt.Errorf("%w: %w", tenant.ErrNotFound, err)
+	case errors.Is(err, storage.ErrKey), errors.Is(err, storage.ErrRefused), errors.Is(err, storage.ErrQuota):
+		err = fmt.Errorf("%w: %w", tenant.ErrInvalid, err)
 	case !errors.As(err, &pg):
 	case pg.Code == "23505", pg.Code == "23503": // unique_violation, foreign_key_violation
 		err = fmt.Errorf("%w: %w", tenant.ErrConflict, err)
