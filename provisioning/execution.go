@@ -133,6 +133,9 @@ func (x *execution) forward() (why, err error) {
 		if x.wish() == "pause" {
 			return nil, x.write(journal{pause: true, events: []Event{{Type: Paused.event()}}})
 		}
+		if x.worker.ending() {
+			return nil, x.write(journal{park: true})
+		}
 		if worn := x.worn(todo); worn != nil {
 			return worn, nil
 		}
@@ -233,6 +236,9 @@ func (x *execution) backward() error {
 	for _, s := range slices.Backward(x.kind.steps()) {
 		if at := x.find(s.name); at == nil || at.State == "undone" {
 			continue
+		}
+		if x.worker.ending() {
+			return x.write(journal{park: true})
 		}
 		if err := x.write(journal{undoing: s.name}); err != nil {
 			return err

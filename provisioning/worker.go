@@ -20,6 +20,7 @@ type worker struct {
 	notices   chan struct{} // there may be something to tell
 	claims    chan struct{} // the stock may have become smaller
 	stopping  chan struct{}
+	looking   sync.WaitGroup
 	loops     sync.WaitGroup
 	running   sync.WaitGroup
 
@@ -37,7 +38,7 @@ func newWorker(e *Engine) *worker {
 }
 
 func (w *worker) start() {
-	w.loops.Go(w.look)
+	w.looking.Go(w.look)
 	w.loops.Go(w.renew)
 	if w.engine.opts.Publisher != nil {
 		w.loops.Go(w.publish)
@@ -51,6 +52,7 @@ func (w *worker) stop(ctx context.Context) error {
 	close(w.stopping)
 	done := make(chan struct{})
 	go func() {
+		w.looking.Wait() // it may be taking one more, which goes back at once
 		w.running.Wait()
 		close(done)
 	}()
@@ -99,10 +101,8 @@ func (w *worker) look() {
 
 // takeAll takes as many operations as there are, or as it has slots for.
 func (w *worker) takeAll() {
-	for {
+	for !w.ending() {
 		select {
-		case <-w.stopping:
-			return
 		case w.slots <- struct{}{}:
 		default:
 			return // who leaves a slot kicks
@@ -126,6 +126,16 @@ func (w *worker) takeAll() {
 	}
 }
 
+// ending reports whether the worker begins nothing new.
+func (w *worker) ending() bool {
+	select {
+	case <-w.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
 // takeSQL takes the operation that is due first, with a token that is higher
 // than all before. What it returns first is whether somebody else had it, and
 // how many seconds are left until its deadline.
@@ -143,6 +153,9 @@ const takeSQL = `
 	)
 	SELECT (SELECT owner FROM due), extract(epoch FROM o.deadline - clock_timestamp())::float8, ` + operationColumns + ` FROM o`
 
+// takeTime is how long the catalog has to answer who asks for something to do.
+const takeTime = 10 * time.Second
+
 // errIdle says that no operation is due.
 var errIdle = errors.New("provisioning: nothing to do")
 
@@ -150,7 +163,8 @@ var errIdle = errors.New("provisioning: nothing to do")
 func (w *worker) take() (*execution, error) {
 	e := w.engine
 	asked := time.Now()
-	ctx, done := context.WithTimeout(w.ctx, e.opts.Lease)
+	// What is taken is to be known here, also when the worker is interrupted.
+	ctx, done := context.WithTimeout(context.WithoutCancel(w.ctx), min(e.opts.Lease, takeTime))
 	defer done()
 	x := &execution{worker: w, engine: e}
 	var seconds *float64
