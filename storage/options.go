@@ -46,10 +46,12 @@ type Options struct {
 	// Accept looks at each file before it is written and may refuse it, by what
 	// the caller says it is and by what it looks like. Defaults to all files.
 	Accept func(context.Context, Upload) error
-	// Active lets files that browsers run (HTML, SVG, XML, scripts) be shown in
-	// place. Defaults to false: they are stored with the Content-Disposition
-	// "attachment", so that nobody's upload runs in the name of the host.
-	Active bool
+	// Inline says which content types browsers may show in place; of all others,
+	// files are stored with the Content-Disposition "attachment", so that nobody's
+	// upload runs in the name of the host. It is given the type in lower case and
+	// without parameters, "image/png"; what is no content type is never shown.
+	// Defaults to [Passive].
+	Inline func(contentType string) bool
 
 	// Trash is how long deleted and replaced files can be brought back by
 	// [Buckets.Restore]. They count for the quota until [Buckets.Sweep] removes
@@ -81,6 +83,9 @@ func (o *Options) filled(stores Stores) (Options, error) {
 	f.Sign = f.Sign.filled()
 	if f.Ledger == nil {
 		f.Ledger = NewTally()
+	}
+	if f.Inline == nil {
+		f.Inline = Passive
 	}
 	if f.Clock == nil {
 		f.Clock = time.Now

@@ -22,7 +22,8 @@ type Store struct {
 	// own. Defaults to none, and every tenant here needs one of its own.
 	Shared string
 	// Region says where the store is. A tenant that has a region is refused by
-	// a store in another one. Defaults to nowhere: any tenant may be here.
+	// a store that is elsewhere, or that does not say where. Defaults to nowhere:
+	// only tenants without a region may be here.
 	Region tenant.Region
 }
 

@@ -236,29 +236,39 @@ func (r *rotating) Key(_ context.Context, _ tenant.Tenant, number uint32) ([]byt
 	return nil, errShredded
 }
 
-// TestDisposition: what browsers run is saved, under the name that the caller
-// gives; what they show is not touched.
+// TestDisposition: what browsers are not known to show only is saved, under the
+// name that the caller gives; what they show is not touched.
 func TestDisposition(t *testing.T) {
 	t.Parallel()
 	h := storagetest.NewHouse(t, files(t))
+	wide := func(kind string) bool { return storage.Passive(kind) || kind == "text/html" }
 	for _, c := range []struct {
-		active          bool
+		inline          func(string) bool
 		kind, has, want string
 	}{
-		{false, "text/html", "", "attachment"},
-		{false, "text/html", "inline", "attachment"},
-		{false, "text/html", `Attachment; filename="a.html"`, `Attachment; filename="a.html"`},
-		{false, "image/svg+xml", "", "attachment"},
-		{false, "image/png", "", ""},
-		{false, "image/png", "inline", "inline"},
-		{true, "text/html", "", ""},
+		{nil, "text/html", "", "attachment"},
+		{nil, "text/html", "inline", "attachment"},
+		{nil, "text/html", `Attachment; filename="a.html"`, `Attachment; filename="a.html"`},
+		{nil, "image/svg+xml", "", "attachment"},
+		{nil, "application/unknown", "", "attachment"},
+		{nil, "unknown/unknown", "", "attachment"},
+		{nil, "*/*", "", "attachment"},
+		{nil, "multipart/x-mixed-replace; boundary=x", "", "attachment"},
+		{nil, "video/x+xml", "", "attachment"},
+		{nil, "image/png", "", ""},
+		{nil, "IMAGE/PNG; a=b", "", ""},
+		{nil, "audio/ogg", "", ""},
+		{nil, "text/plain; charset=utf-8", "inline", "inline"},
+		{wide, "Text/HTML; charset=utf-8", "", ""},
+		{wide, "image/png", "", ""},
+		{wide, "image/svg+xml", "", "attachment"},
 	} {
-		ctx, b := storagetest.As(t, h.Buckets(t, &storage.Options{Active: c.active}), h.Acme)
+		ctx, b := storagetest.As(t, h.Buckets(t, &storage.Options{Inline: c.inline}), h.Acme)
 		must(t, b.WriteAll(ctx, "file", []byte("x"), &blob.WriterOptions{ContentType: c.kind, ContentDisposition: c.has}))
 		a, err := b.Attributes(ctx, "file")
 		must(t, err)
 		if a.ContentDisposition != c.want {
-			t.Errorf("%+v: got %q", c, a.ContentDisposition)
+			t.Errorf("%s: got %q", c.kind, a.ContentDisposition)
 		}
 	}
 }

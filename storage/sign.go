@@ -104,8 +104,8 @@ func (b *Buckets) unwatched(h *home, opts *driver.SignedURLOptions) string {
 		return opts.Method + " goes past the trash and Options.Retain"
 	case put && opts.ContentType == "" && !opts.EnforceAbsentContentType:
 		return "PUT needs a content type"
-	case put && !b.opts.Active && b.rules.active(opts.ContentType):
-		return "PUT of a content type that browsers run"
+	case put && !b.rules.inline(b, opts.ContentType):
+		return "PUT of a content type that is not shown in place"
 	case put && b.opts.Quota != nil && b.opts.Quota(h.tenant) != (Quota{}):
 		return "PUT goes past the quota"
 	case put && b.opts.Accept != nil:

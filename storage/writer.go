@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
@@ -153,7 +152,7 @@ func (w *writer) open() error {
 		DisableContentTypeDetection: true, IfNotExist: w.opts.IfNotExist,
 	}
 	saved := strings.HasPrefix(strings.ToLower(strings.TrimSpace(w.opts.ContentDisposition)), "attachment")
-	if !saved && !b.opts.Active && b.rules.active(w.upload.Declared) {
+	if !saved && !b.rules.inline(b, w.upload.Declared) {
 		opts.ContentDisposition = "attachment"
 	}
 	inner, err := h.bucket.NewWriter(w.ctx, h.file(w.commit.key), opts)
@@ -166,20 +165,6 @@ func (w *writer) open() error {
 		w.content, err = b.encrypt(w.ctx, h.tenant, w.commit.key, w.content)
 	}
 	return err
-}
-
-// active reports whether browsers run files of a content type, or may.
-func active(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return true // the host does not know what a browser makes of it
-	}
-	switch kind {
-	case "text/html", "image/svg+xml", "text/xml", "application/xml", "application/pdf+xml", "text/xsl",
-		"text/javascript", "application/javascript", "application/x-shockwave-flash", "multipart/related", "message/rfc822":
-		return true
-	}
-	return strings.HasSuffix(kind, "+xml") || strings.HasSuffix(kind, "javascript")
 }
 
 // quotaWriter is the part of a writer that its host's bucket is written by.

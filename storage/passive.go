@@ -1,0 +1,34 @@
+package storage
+
+import (
+	"mime"
+	"strings"
+)
+
+// Passive reports whether a content type, in lower case and without parameters,
+// is one that browsers show and do not run: pictures that are no documents,
+// sound, film, fonts, plain text, PDF, and what they save anyway. It is a list
+// of what is known to be harmless and not of what is known to run: browsers
+// learn to run more, and look into files whose type they do not know.
+//
+// Browsers show PDF in a viewer that keeps its scripts to itself.
+func Passive(contentType string) bool {
+	switch contentType {
+	case "image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/apng", "image/bmp", "image/tiff",
+		"image/heic", "image/heif", "image/jxl", "image/x-icon", "image/vnd.microsoft.icon",
+		"text/plain", "text/csv", "application/json", "application/pdf", "application/octet-stream":
+		return true
+	}
+	family, name, _ := strings.Cut(contentType, "/")
+	switch family {
+	case "audio", "video", "font":
+		return !strings.Contains(name, "xml")
+	}
+	return false
+}
+
+// inline reports whether files of a content type may be shown in place.
+func (b *Buckets) inline(contentType string) bool {
+	kind, _, err := mime.ParseMediaType(contentType)
+	return err == nil && strings.Contains(kind, "/") && b.opts.Inline(kind)
+}
