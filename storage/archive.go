@@ -57,7 +57,7 @@ func (b *Buckets) pack(ctx context.Context, h *home, archive *tar.Writer, key st
 	if err != nil {
 		return err
 	}
-	in, err := b.read(ctx, again, key, 0, -1)
+	in, err := b.read(ctx, again, again.object(key), 0, -1)
 	if err != nil {
 		again.release()
 		return err

@@ -31,7 +31,7 @@ func (w *wall) NewRangeReader(ctx context.Context, key string, offset, length in
 		h.release()
 		return nil, err
 	}
-	r, err := w.buckets.read(ctx, h, key, offset, length)
+	r, err := w.buckets.read(ctx, h, h.object(key), offset, length)
 	if err != nil {
 		h.release()
 		return nil, err
@@ -40,11 +40,11 @@ func (w *wall) NewRangeReader(ctx context.Context, key string, offset, length in
 }
 
 // read opens a part of a file of h's. Closing the reader gives h back.
-func (b *Buckets) read(ctx context.Context, h *home, key string, offset, length int64) (*reader, error) {
+func (b *Buckets) read(ctx context.Context, h *home, o object, offset, length int64) (*reader, error) {
 	if b.opts.Keys != nil {
-		return b.decrypt(ctx, h, key, offset, length)
+		return b.decrypt(ctx, h, o, offset, length)
 	}
-	inner, err := h.bucket.NewRangeReader(ctx, h.file(key), offset, length, nil)
+	inner, err := h.bucket.NewRangeReader(ctx, o.name, offset, length, nil)
 	if err != nil {
 		return nil, err
 	}
