@@ -34,7 +34,7 @@ func (b *Buckets) Export(ctx context.Context, t tenant.Tenant, w io.Writer) erro
 	}
 	defer h.release()
 	archive := tar.NewWriter(w)
-	err = each(ctx, h.bucket, h.file(""), func(o *blob.ListObject) error {
+	err = h.bucket.each(ctx, h.file(""), func(o *blob.ListObject) error {
 		return b.pack(ctx, h, archive, strings.TrimPrefix(o.Key, h.file("")))
 	})
 	if err == nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
 
@@ -71,7 +70,7 @@ func (b *Buckets) makeWay(ctx context.Context, h *home, key string) (former, err
 	}
 	if b.opts.Trash > 0 {
 		f.trash = h.trashed(key, b.opts.Clock())
-		return f, h.bucket.Copy(ctx, f.trash, h.file(key), nil)
+		return f, h.bucket.Copy(ctx, f.trash, h.file(key))
 	}
 	return f, nil
 }
@@ -191,7 +190,7 @@ func (b *Buckets) copy(ctx context.Context, h *home, dst, src string) error {
 		add = Amount{Bytes: a.Size, Files: 1}
 	}
 	return b.change(ctx, h, dst, add, func() error {
-		return h.bucket.Copy(ctx, h.file(dst), h.file(src), &blob.CopyOptions{})
+		return h.bucket.Copy(ctx, h.file(dst), h.file(src))
 	})
 }
 

@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"github.com/minio/sio"
-	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
 	"gocloud.dev/gcerrors"
 )
@@ -54,7 +53,7 @@ func (b *Buckets) unlock(ctx context.Context, h *home, o object, offset, length 
 	case length >= 0:
 		part = headLength + (packageOf(offset+length)+1)*sealedSize
 	}
-	in, err := h.bucket.NewRangeReader(ctx, o.name, 0, part, nil)
+	in, err := h.bucket.NewRangeReader(ctx, o.name, 0, part)
 	if err != nil {
 		return nil, nil, h.short(ctx, o.name, err)
 	}
@@ -99,7 +98,7 @@ func packageOf(offset int64) int64 { return (offset + lead - 1) / packageSize }
 // further closes a reader of the header, and opens one that begins with the
 // package of offset, whose number is returned. Where the end is asked for, all
 // is read up to it, so that it is authenticated too.
-func (h *home) further(ctx context.Context, name string, head *blob.Reader, offset, length int64, toEnd bool) (*blob.Reader, uint32, error) {
+func (h *home) further(ctx context.Context, name string, head *shelfReader, offset, length int64, toEnd bool) (*shelfReader, uint32, error) {
 	if err := head.Close(); err != nil {
 		return head, 0, err
 	}
@@ -107,7 +106,7 @@ func (h *home) further(ctx context.Context, name string, head *blob.Reader, offs
 	if !toEnd {
 		stored = (packageOf(offset+length) - first + 1) * sealedSize
 	}
-	in, err := h.bucket.NewRangeReader(ctx, name, headLength+first*sealedSize, stored, nil)
+	in, err := h.bucket.NewRangeReader(ctx, name, headLength+first*sealedSize, stored)
 	if err != nil {
 		return head, 0, err
 	}

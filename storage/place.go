@@ -55,6 +55,14 @@ type Putter interface {
 	SignPut(ctx context.Context, bucket, name, contentType string, life time.Duration) (string, error)
 }
 
+// Copier is an [Account] whose driver cannot copy all that it can write.
+type Copier interface {
+	Account
+	// CopyLarge copies an object of the bucket that the driver has failed to
+	// copy. It returns failed as it is where the size was not the reason.
+	CopyLarge(ctx context.Context, bucket, dst, src string, failed error) error
+}
+
 // Place says where the files of a tenant are.
 type Place struct {
 	// Store names one of [Stores], or what [Options.Dedicated] is asked for.

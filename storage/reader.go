@@ -44,7 +44,7 @@ func (b *Buckets) read(ctx context.Context, h *home, o object, offset, length in
 	if b.opts.Keys != nil {
 		return b.decrypt(ctx, h, o, offset, length)
 	}
-	inner, err := h.bucket.NewRangeReader(ctx, o.name, offset, length, nil)
+	inner, err := h.bucket.NewRangeReader(ctx, o.name, offset, length)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"gocloud.dev/blob"
@@ -56,7 +55,7 @@ var errElsewhere = errors.New("storage: what was written cannot be read")
 // probe writes a file here, and reads it there.
 func (h *home) probe(ctx context.Context, there *home) error {
 	name, text := h.root+probeArea+rand.Text(), []byte(rand.Text())
-	if err := h.bucket.WriteAll(ctx, name, text, nil); err != nil {
+	if err := h.bucket.WriteAll(ctx, name, text); err != nil {
 		return err
 	}
 	got, err := there.bucket.ReadAll(ctx, name)
@@ -115,7 +114,7 @@ func (b *Buckets) Erase(ctx context.Context, t tenant.Tenant) error {
 
 // empty removes all that is below the root.
 func (h *home) empty(ctx context.Context) error {
-	return each(ctx, h.bucket, h.root, func(o *blob.ListObject) error {
+	return h.bucket.each(ctx, h.root, func(o *blob.ListObject) error {
 		err := h.bucket.Delete(ctx, o.Key)
 		if gcerrors.Code(err) == gcerrors.NotFound {
 			return nil
@@ -132,7 +131,7 @@ func (b *Buckets) Usage(ctx context.Context, t tenant.Tenant) (u Usage, err erro
 		return u, err
 	}
 	defer h.release()
-	err = each(ctx, h.bucket, h.root, func(o *blob.ListObject) error {
+	err = h.bucket.each(ctx, h.root, func(o *blob.ListObject) error {
 		switch {
 		case strings.HasPrefix(o.Key, h.root+filesArea):
 			u.Files++
@@ -144,27 +143,6 @@ func (b *Buckets) Usage(ctx context.Context, t tenant.Tenant) (u Usage, err erro
 		return nil
 	})
 	return u, err
-}
-
-// each calls fn for every object whose name begins with prefix, in order. A
-// store that lists another one is not believed.
-func each(ctx context.Context, bucket *blob.Bucket, prefix string, fn func(*blob.ListObject) error) error {
-	list := bucket.List(&blob.ListOptions{Prefix: prefix})
-	for {
-		o, err := list.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil && !strings.HasPrefix(o.Key, prefix) {
-			err = fmt.Errorf("%w: the store listed a file that is not below %q", ErrRefused, prefix)
-		}
-		if err == nil {
-			err = fn(o)
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // Used returns what the [Ledger] says that t has, without asking the store. It

@@ -62,7 +62,8 @@ func (w *wall) SignedURL(ctx context.Context, key string, opts *driver.SignedURL
 	}
 	w.buckets.count(ctx, h.tenant, Traffic{Signs: 1})
 	if putter, ok := h.store.Account.(Putter); ok && opts.Method == http.MethodPut && opts.ContentType != "" {
-		return putter.SignPut(ctx, h.store.bucket(h.place), h.file(key), opts.ContentType, life)
+		signed, err := putter.SignPut(ctx, h.bucket.name, h.file(key), opts.ContentType, life)
+		return signed, h.bucket.veil(err)
 	}
 	return h.bucket.SignedURL(ctx, h.file(key), &blob.SignedURLOptions{
 		Expiry: life, Method: opts.Method, ContentType: opts.ContentType,

@@ -50,7 +50,7 @@ func (b *Buckets) Restore(ctx context.Context, key string) error {
 	}
 	defer h.release()
 	newest, size := "", int64(0)
-	err = each(ctx, h.bucket, h.trashOf(key), func(o *blob.ListObject) error {
+	err = h.bucket.each(ctx, h.trashOf(key), func(o *blob.ListObject) error {
 		newest, size = o.Key, o.Size // they are listed in the order of time
 		return nil
 	})
@@ -61,7 +61,7 @@ func (b *Buckets) Restore(ctx context.Context, key string) error {
 		return fmt.Errorf("storage: nothing to restore: %w", notFound(ctx, h, key))
 	}
 	return b.change(ctx, h, key, Amount{Bytes: size, Files: 1}, func() error {
-		if err := h.bucket.Copy(ctx, h.file(key), newest, nil); err != nil {
+		if err := h.bucket.Copy(ctx, h.file(key), newest); err != nil {
 			return err
 		}
 		return b.discard(ctx, h, newest, size)
@@ -100,7 +100,7 @@ func (b *Buckets) Sweep(ctx context.Context, t tenant.Tenant) (swept Amount, err
 	defer b.writers.leave(t.ID)
 	area := h.root + trashArea
 	limit := b.opts.Clock().Add(-b.opts.Trash)
-	err = each(ctx, h.bucket, area, func(o *blob.ListObject) error {
+	err = h.bucket.each(ctx, area, func(o *blob.ListObject) error {
 		if at, ok := deletedAt(o.Key, area); !ok || at.After(limit) {
 			return nil
 		}

@@ -42,7 +42,7 @@ type writer struct {
 
 	mu      sync.Mutex
 	head    []byte // what came before the inner writer was opened
-	inner   *blob.Writer
+	inner   *shelfWriter
 	content io.WriteCloser // writes to inner, through the quota
 	in      int64
 	ended   bool
