@@ -28,6 +28,7 @@ type Buckets struct {
 	traffic traffic
 	names   locks // files that are being replaced
 	writers writers
+	books   books
 	closed  atomic.Bool
 }
 

@@ -64,10 +64,9 @@ func (b *Buckets) unlock(ctx context.Context, h *home, o object, offset, length 
 	if err != nil {
 		return nil, nil, errors.Join(err, in.Close())
 	}
-	r = &reader{
-		buckets: b, tenant: h.tenant, ctx: ctx,
-		attrs: driver.ReaderAttributes{ContentType: in.ContentType(), ModTime: in.ModTime(), Size: plainSize(in.Size())},
-	}
+	r = &reader{attrs: driver.ReaderAttributes{
+		ContentType: in.ContentType(), ModTime: in.ModTime(), Size: plainSize(in.Size()),
+	}}
 	offset = min(offset, r.attrs.Size)
 	toEnd := length < 0 || length >= r.attrs.Size-offset
 	if part == headLength {
@@ -82,10 +81,7 @@ func (b *Buckets) unlock(ctx context.Context, h *home, o object, offset, length 
 	if !toEnd {
 		r.content = io.LimitReader(r.content, length)
 	}
-	r.close = func() error {
-		defer h.release()
-		return in.Close()
-	}
+	r.close = in.Close
 	return r, nil, nil
 }
 

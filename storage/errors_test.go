@@ -18,9 +18,6 @@ import (
 	"github.com/partywall/partywall/storage/storagetest"
 )
 
-// physical are parts of the names that objects have in the store.
-var physical = []string{"tenants", storagetest.SharedBucket, "files/", "trash/"}
-
 // discreet fails the test if an error does not name the key, or says where it is.
 func discreet(t *testing.T, what, key string, err error) {
 	t.Helper()
@@ -28,7 +25,7 @@ func discreet(t *testing.T, what, key string, err error) {
 		t.Errorf("%s: no error", what)
 		return
 	}
-	for _, part := range physical {
+	for _, part := range []string{"tenants", storagetest.SharedBucket, "files/", "trash/"} {
 		if containsText(err, part) {
 			t.Errorf("%s: it tells of %q: %v", what, part, err)
 		}

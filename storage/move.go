@@ -119,7 +119,7 @@ func (h *home) mark() string { return h.root + "moved" }
 func carry(ctx context.Context, from, to *home) error {
 	var newest time.Time
 	kept := map[string]bool{to.mark(): true, from.mark(): true}
-	err := from.bucket.each(ctx, from.root, func(o *blob.ListObject) error {
+	err := from.bucket.files(ctx, from.root, func(o *blob.ListObject) error {
 		if o.Key == from.mark() {
 			return nil // of the move that brought the tenant here
 		}

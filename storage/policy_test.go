@@ -123,17 +123,49 @@ func TestRecount(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	// It waits for who is writing, and leaves with its context.
-	w, err := bucket.NewWriter(ctx, "slow", &blob.WriterOptions{ContentType: "text/plain"})
-	must(t, err)
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if _, err := b.Recount(ended, h.Acme); !errors.Is(err, context.Canceled) {
-		t.Errorf("did not wait: %v", err)
+		t.Errorf("with a context that has ended: %v", err)
 	}
-	must(t, w.Close())
-	_, err = b.Recount(t.Context(), h.Acme)
-	must(t, err)
+}
+
+// TestRecountAmongWriters: who has files open is not waited for, may open more,
+// and what is reserved for them counts on.
+func TestRecountAmongWriters(t *testing.T) {
+	t.Parallel()
+	const large = 300 << 10 // more than is gathered before it is reserved
+	h := storagetest.NewHouse(t, files(t))
+	b := h.Buckets(t, &storage.Options{Quota: quota(2 * large)})
+	ctx, bucket := storagetest.As(t, b, h.Acme)
+	must(t, bucket.WriteAll(ctx, "file", make([]byte, 10), nil))
+	begin := func(key string) *blob.Writer {
+		w, err := bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "text/plain"})
+		must(t, err)
+		_, err = w.Write(make([]byte, large))
+		must(t, err)
+		return w
+	}
+	recount := func() {
+		got, err := b.Recount(t.Context(), h.Acme)
+		must(t, err)
+		if got != (storage.Amount{Bytes: 10, Files: 1}) {
+			t.Errorf("counted %+v", got)
+		}
+	}
+	first := begin("first")
+	recount()
+	if used, err := b.Used(t.Context(), h.Acme); err != nil || used.Bytes != 10+large {
+		t.Errorf("the ledger has %+v, %v", used, err)
+	}
+	if err := bucket.WriteAll(ctx, "second", make([]byte, large), nil); !errors.Is(err, storage.ErrQuota) {
+		t.Errorf("what is reserved was given to another: %v", err)
+	}
+	must(t, bucket.Delete(ctx, "file"))
+	second := begin("second")
+	must(t, first.Close())
+	must(t, second.Close())
+	ledger(t, b, h.Acme, storage.Amount{Bytes: 2 * large, Files: 2})
 }
 
 // TestImportRefuses: an archive that is not plain files under good keys.

@@ -109,7 +109,7 @@ func (b *Buckets) Erase(ctx context.Context, t tenant.Tenant) error {
 	if err := h.empty(ctx); err != nil {
 		return fmt.Errorf("storage: erasing tenant %s: %w", t.ID, err)
 	}
-	return b.opts.Ledger.Set(ctx, t.ID, Amount{})
+	return b.counted(ctx, t, Amount{})
 }
 
 // empty removes all that is below the root.
@@ -131,7 +131,7 @@ func (b *Buckets) Usage(ctx context.Context, t tenant.Tenant) (u Usage, err erro
 		return u, err
 	}
 	defer h.release()
-	err = h.bucket.each(ctx, h.root, func(o *blob.ListObject) error {
+	err = h.bucket.files(ctx, h.root, func(o *blob.ListObject) error {
 		switch {
 		case strings.HasPrefix(o.Key, h.root+filesArea):
 			u.Files++

@@ -49,7 +49,7 @@ func (s *shelf) veil(err error) error {
 // is one.
 func innermost(err error) (string, bool) {
 	for {
-		if _, several := err.(interface{ Unwrap() []error }); several { //nolint:errorlint // this one, and no other
+		if _, several := err.(interface{ Unwrap() []error }); several {
 			return "", false
 		}
 		inner := errors.Unwrap(err)
@@ -111,6 +111,16 @@ func (s *shelf) each(ctx context.Context, prefix string, fn func(*blob.ListObjec
 			return err
 		}
 	}
+}
+
+// files is each without files that are being written, or never were to the end.
+func (s *shelf) files(ctx context.Context, prefix string, fn func(*blob.ListObject) error) error {
+	return s.each(ctx, prefix, func(o *blob.ListObject) error {
+		if temporary(o.Key) {
+			return nil
+		}
+		return fn(o)
+	})
 }
 
 func (s *shelf) SignedURL(ctx context.Context, name string, opts *blob.SignedURLOptions) (string, error) {

@@ -152,6 +152,9 @@ func (w *wall) page(h *home, objects []*blob.ListObject, next []byte) (*driver.L
 		if !mine {
 			return nil, fmt.Errorf("%w: the store listed a file that is not of tenant %s", ErrRefused, h.tenant.ID)
 		}
+		if temporary(key) {
+			continue
+		}
 		out := &driver.ListObject{Key: key, ModTime: o.ModTime, Size: o.Size, MD5: o.MD5, IsDir: o.IsDir}
 		if w.buckets.opts.Keys != nil && !o.IsDir {
 			out.MD5, out.Size = nil, plainSize(o.Size)

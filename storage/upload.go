@@ -1,9 +1,36 @@
 package storage
 
 import (
+	"context"
+	"fmt"
 	"mime"
+	"net/http"
 	"strings"
 )
+
+// Upload is a file that is about to be written, as [Options.Accept] sees it.
+type Upload struct {
+	// Key names the file.
+	Key string
+	// Declared is the content type that the caller gave, or that gocloud has
+	// found where the caller gave none. It may be empty.
+	Declared string
+	// Sniffed is the content type that the first 512 bytes look like, as
+	// browsers judge it.
+	Sniffed string
+}
+
+// sniffLength is what http.DetectContentType looks at.
+const sniffLength = 512
+
+// accept asks whether a file may be written that begins with head.
+func (b *Buckets) accept(ctx context.Context, key, declared string, head []byte) error {
+	err := b.opts.Accept(ctx, Upload{Key: key, Declared: declared, Sniffed: http.DetectContentType(head)})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return nil
+}
 
 // Passive reports whether a content type, in lower case and without parameters,
 // is one that browsers show and do not run: pictures that are no documents,
