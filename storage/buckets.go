@@ -29,7 +29,9 @@ type Buckets struct {
 	names   locks // files that are being replaced
 	writers writers
 	books   books
-	closed  atomic.Bool
+
+	dedicated dedicated
+	closed    atomic.Bool
 }
 
 // New returns the buckets of the tenants in the registry, in the stores given.

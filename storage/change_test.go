@@ -250,3 +250,36 @@ func TestAcceptOfCopies(t *testing.T) {
 		}
 	}
 }
+
+// TestListingAmongWriters: files that come and go do not make a listing fail.
+func TestListingAmongWriters(t *testing.T) {
+	t.Parallel()
+	h := storagetest.NewHouse(t, files(t))
+	ctx, bucket := storagetest.As(t, h.Buckets(t, nil), h.Acme)
+	over := make(chan struct{})
+	var wait sync.WaitGroup
+	for i := range 3 {
+		wait.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+				}
+				key := fmt.Sprint("file", i)
+				if err := errors.Join(bucket.WriteAll(ctx, key, nil, nil), bucket.Delete(ctx, key)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 300 {
+		_, _, err := bucket.ListPage(ctx, blob.FirstPageToken, 100, nil)
+		if err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(over)
+	wait.Wait()
+}

@@ -20,8 +20,9 @@ type Options struct {
 	// to the only store, and to none if there are several.
 	Default string
 	// Dedicated finds stores that are not in [Stores], such as the account that
-	// one tenant has brought along. It is asked each time the tenant's bucket is
-	// opened anew, and fails for names it does not know. Defaults to none.
+	// one tenant has brought along. What it answers is kept for IdleTimeout, and
+	// a bucket that is open stays so; it fails for names it does not know, and is
+	// asked again then. Defaults to none.
 	Dedicated func(ctx context.Context, name string) (Store, error)
 	// MaxOpen is how many buckets are kept open while nobody uses them; more
 	// are open while more are in use. Defaults to 256.

@@ -124,7 +124,7 @@ func (b *Buckets) store(ctx context.Context, t tenant.Tenant, p Place) (Store, e
 	s, ok := b.stores[p.Store]
 	if !ok && b.opts.Dedicated != nil && p.Store != "" {
 		var err error
-		if s, err = b.opts.Dedicated(ctx, p.Store); err != nil {
+		if s, err = b.dedicated.find(ctx, p.Store, &b.opts); err != nil {
 			return s, fmt.Errorf("%w: %q: %w", ErrNoStore, p.Store, err)
 		}
 		ok = s.Account != nil

@@ -38,23 +38,23 @@ func (s *shelf) veil(err error) error {
 	if err == nil || err == io.EOF { //nolint:errorlint // readers have to end by this very error
 		return err
 	}
-	text, ok := innermost(err)
-	if !ok || strings.Contains(text, s.root) {
+	text := innermost(err).Error()
+	if strings.Contains(text, s.root) {
 		text = gcerrors.Code(err).String()
 	}
 	return &storeError{err, text}
 }
 
-// innermost is what the error says that all others are wrapped around, if there
-// is one.
-func innermost(err error) (string, bool) {
+// innermost is the error that all others are wrapped around, or the first of
+// them.
+func innermost(err error) error {
 	for {
-		if _, several := err.(interface{ Unwrap() []error }); several {
-			return "", false
-		}
 		inner := errors.Unwrap(err)
+		if several, ok := err.(interface{ Unwrap() []error }); ok && len(several.Unwrap()) > 0 {
+			inner = several.Unwrap()[0]
+		}
 		if inner == nil {
-			return err.Error(), true
+			return err
 		}
 		err = inner
 	}
@@ -87,30 +87,43 @@ func (s *shelf) Copy(ctx context.Context, dst, src string) error {
 	return s.veil(err)
 }
 
-func (s *shelf) ListPage(ctx context.Context, token []byte, size int, opts *blob.ListOptions) ([]*blob.ListObject, []byte, error) {
-	objects, next, err := s.inner.ListPage(ctx, token, size, opts)
-	return objects, next, s.veil(err)
+// maxListings bounds how often a page is asked for again.
+const maxListings = 10
+
+// ListPage lists a page. In a folder, a file that goes while it is listed makes
+// fileblob fail, also one that was being written; then it is listed again.
+func (s *shelf) ListPage(ctx context.Context, token []byte, size int, opts *blob.ListOptions) (page []*blob.ListObject, next []byte, err error) {
+	for range maxListings {
+		page, next, err = s.inner.ListPage(ctx, token, size, opts)
+		if gcerrors.Code(err) != gcerrors.NotFound {
+			break
+		}
+	}
+	return page, next, s.veil(err)
 }
+
+// pageSize is how much is listed at once when the caller does not say.
+const pageSize = 1000
 
 // each calls fn for every object whose name begins with prefix, in order. A
 // store that lists another one is not believed.
 func (s *shelf) each(ctx context.Context, prefix string, fn func(*blob.ListObject) error) error {
-	list := s.inner.List(&blob.ListOptions{Prefix: prefix})
-	for {
-		o, err := list.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
+	for token := blob.FirstPageToken; len(token) > 0; {
+		page, next, err := s.ListPage(ctx, token, pageSize, &blob.ListOptions{Prefix: prefix})
 		if err != nil {
-			return s.veil(err)
-		}
-		if !strings.HasPrefix(o.Key, prefix) {
-			return fmt.Errorf("%w: the store listed a file that it was not asked for", ErrRefused)
-		}
-		if err := fn(o); err != nil {
 			return err
 		}
+		for _, o := range page {
+			if !strings.HasPrefix(o.Key, prefix) {
+				return fmt.Errorf("%w: the store listed a file that it was not asked for", ErrRefused)
+			}
+			if err := fn(o); err != nil {
+				return err
+			}
+		}
+		token = next
 	}
+	return nil
 }
 
 // files is each without files that are being written, or never were to the end.

@@ -19,9 +19,6 @@ type wall struct {
 	id      tenant.ID
 }
 
-// pageSize is how much is listed at once when the caller does not say.
-const pageSize = 1000
-
 // enter is how every method begins: it returns the tenant's home, to be
 // released.
 func (w *wall) enter(ctx context.Context, writes bool) (*home, error) {

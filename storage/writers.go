@@ -136,10 +136,9 @@ type named struct {
 	users int
 }
 
-// lock waits for both names, of which one may be empty, and returns what gives
-// them back. They are taken in one order, whoever asks.
-func (l *locks) lock(name string, also ...string) (unlock func()) {
-	names := append(also, name)
+// lock waits for all names that are not empty, and returns what gives them back.
+// They are taken in one order, whoever asks.
+func (l *locks) lock(names ...string) (unlock func()) {
 	slices.Sort(names)
 	var held []*named
 	for _, name := range slices.Compact(names) {
