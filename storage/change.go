@@ -230,13 +230,11 @@ func (c *commit) admit(ctx context.Context, src object) (int64, error) {
 	if !accept {
 		return a.Size, nil
 	}
-	in, err := c.buckets.read(ctx, c.home, src, 0, sniffLength)
-	if err != nil {
-		return 0, err
-	}
-	head, err := io.ReadAll(in)
-	if err = errors.Join(err, in.Close()); err != nil {
-		return 0, err
+	var head []byte
+	if a.Size > 0 { // stores refuse a part of nothing
+		if head, err = c.buckets.head(ctx, c.home, src); err != nil {
+			return 0, err
+		}
 	}
 	return a.Size, c.buckets.accept(ctx, c.key, a.ContentType, head)
 }

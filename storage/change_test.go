@@ -223,7 +223,7 @@ func TestQuotaOfManyWriters(t *testing.T) {
 func TestAcceptOfCopies(t *testing.T) {
 	t.Parallel()
 	for name, keys := range map[string]storage.Keys{"plain": nil, "sealed": storagetest.Keys{}} {
-		h := storagetest.NewHouse(t, files(t))
+		h := storagetest.NewHouse(t, s3bucket.New(client(fake(t)), nil))
 		strict := false
 		b := h.Buckets(t, &storage.Options{Keys: keys, Trash: time.Hour, Accept: func(_ context.Context, u storage.Upload) error {
 			if (strict || strings.HasPrefix(u.Key, "public/")) && u.Sniffed != "image/gif" {
@@ -238,6 +238,8 @@ func TestAcceptOfCopies(t *testing.T) {
 			t.Errorf("%s: copy: %v", name, err)
 		}
 		must(t, bucket.Copy(ctx, "public/picture", "picture", nil))
+		must(t, bucket.WriteAll(ctx, "empty", nil, nil))
+		must(t, bucket.Copy(ctx, "none", "empty", nil))
 		must(t, bucket.Delete(ctx, "page"))
 		must(t, bucket.Delete(ctx, "picture"))
 		strict = true

@@ -44,8 +44,9 @@ type Options struct {
 	// Sign says which signed URLs there may be. Defaults to GET for 15 minutes
 	// at most.
 	Sign Sign
-	// Accept looks at each file before it is written and may refuse it, by what
-	// the caller says it is and by what it looks like. Defaults to all files.
+	// Accept looks at each file before it is written, copied or restored, and may
+	// refuse it, by what the caller says it is and by what it looks like. It must
+	// not write files itself. Defaults to all files.
 	Accept func(context.Context, Upload) error
 	// Inline says which content types browsers may show in place; of all others,
 	// files are stored with the Content-Disposition "attachment", so that nobody's

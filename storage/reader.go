@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"gocloud.dev/blob/driver"
@@ -51,6 +52,16 @@ func (b *Buckets) read(ctx context.Context, h *home, o object, offset, length in
 		content: inner, close: inner.Close,
 		attrs: driver.ReaderAttributes{ContentType: inner.ContentType(), ModTime: inner.ModTime(), Size: inner.Size()},
 	}, nil
+}
+
+// head reads what [Options.Accept] is shown of an object.
+func (b *Buckets) head(ctx context.Context, h *home, o object) ([]byte, error) {
+	in, err := b.read(ctx, h, o, 0, sniffLength)
+	if err != nil {
+		return nil, err
+	}
+	head, err := io.ReadAll(in)
+	return head, errors.Join(err, in.Close())
 }
 
 // Read implements io.Reader.

@@ -66,8 +66,8 @@ func (h *home) probe(ctx context.Context, there *home) error {
 }
 
 // Deprovision ends t's files for good, the trash too, and the bucket if it is
-// t's own and the [Account] is a [Maker]. It may be repeated after a crash. It
-// waits for the writes of this process that are under way.
+// t's own and the [Account] is a [Maker]. It may be repeated after a crash. As
+// with [Buckets.Erase], t should not be active.
 func (b *Buckets) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	p, s, err := b.locate(ctx, t)
 	if err != nil {
@@ -94,7 +94,9 @@ func (b *Buckets) Deprovision(ctx context.Context, t tenant.Tenant) error {
 
 // Erase removes all that t has, the trash too, whatever [Options.Retain] says:
 // whoever calls it has decided that. The bucket stays. It may be repeated after
-// a crash, and waits for the writes of this process that are under way.
+// a crash. In this process files wait with taking their place meanwhile; what
+// is being written comes after it if t may still write, so t should not be
+// active.
 func (b *Buckets) Erase(ctx context.Context, t tenant.Tenant) error {
 	reopen, err := b.writers.shut(ctx, t.ID)
 	if err != nil {
