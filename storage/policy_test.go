@@ -249,6 +249,25 @@ func TestKeysOfFiles(t *testing.T) {
 	}
 }
 
+// TestKeysFail: where there is no key, nothing is left of what was begun.
+func TestKeysFail(t *testing.T) {
+	t.Parallel()
+	h := storagetest.NewHouse(t, files(t))
+	for what, accept := range map[string]func(context.Context, storage.Upload) error{
+		"at once": nil, "after a look": func(context.Context, storage.Upload) error { return nil },
+	} {
+		b := h.Buckets(t, &storage.Options{Keys: &rotating{}, Quota: quota(1000), Accept: accept})
+		ctx, bucket := storagetest.As(t, b, h.Acme)
+		for _, n := range []int{1, 1000} {
+			if err := bucket.WriteAll(ctx, "file", make([]byte, n), nil); !errors.Is(err, errShredded) {
+				t.Errorf("%s: got %v", what, err)
+			}
+		}
+		empty(t, h, storagetest.SharedBucket) // of temporary files too
+		ledger(t, b, h.Acme, storage.Amount{})
+	}
+}
+
 var errShredded = errors.New("shredded")
 
 type rotating struct {
