@@ -34,7 +34,7 @@ func (b *Buckets) Export(ctx context.Context, t tenant.Tenant, w io.Writer) erro
 	}
 	defer h.release()
 	archive := tar.NewWriter(w)
-	err = each(ctx, h.bucket, h.file(""), func(o *blob.ListObject) error {
+	err = h.bucket.files(ctx, h.file(""), func(o *blob.ListObject) error {
 		return b.pack(ctx, h, archive, strings.TrimPrefix(o.Key, h.file("")))
 	})
 	if err == nil {
@@ -52,14 +52,8 @@ func (b *Buckets) pack(ctx context.Context, h *home, archive *tar.Writer, key st
 	if err != nil {
 		return err
 	}
-	// A reader gives its home back, and this one is needed for the next file.
-	again, err := b.at(ctx, h.tenant)
+	in, err := b.read(ctx, h, h.object(key), 0, -1)
 	if err != nil {
-		return err
-	}
-	in, err := b.read(ctx, again, key, 0, -1)
-	if err != nil {
-		again.release()
 		return err
 	}
 	head := &tar.Header{
@@ -75,6 +69,7 @@ func (b *Buckets) pack(ctx context.Context, h *home, archive *tar.Writer, key st
 	if err == nil {
 		_, err = io.Copy(archive, in)
 	}
+	b.count(ctx, h.tenant, Traffic{Reads: 1, Out: in.out})
 	return errors.Join(err, in.Close())
 }
 
@@ -116,6 +111,14 @@ func (b *Buckets) unpack(ctx context.Context, t tenant.Tenant, head *tar.Header,
 			opts.Metadata[strings.ToLower(name)] = value
 		}
 	}
+	if _, err := b.reserve(ctx, t); err != nil { // so that the ledger knows t
+		return err
+	}
+	// Nobody moves the tenant meanwhile: no status would stop this write then.
+	if err := b.writers.enter(ctx, t.ID); err != nil {
+		return err
+	}
+	defer b.writers.leave(t.ID)
 	h, err := b.at(ctx, t)
 	if err != nil {
 		return err

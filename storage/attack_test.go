@@ -66,7 +66,8 @@ func walled(without string) setup {
 	return func(t *testing.T, h *storagetest.House) storagetest.Host {
 		t.Helper()
 		b, err := storage.New(h.Catalog, storage.Stores{
-			"main": {Account: h.Account, Shared: storagetest.SharedBucket, Region: "earth"},
+			"main":    {Account: h.Account, Shared: storagetest.SharedBucket, Region: "earth"},
+			"nowhere": {Account: h.Account, Shared: storagetest.SharedBucket},
 		}, nil)
 		must(t, err)
 		t.Cleanup(func() { must(t, b.Close()) })

@@ -28,7 +28,10 @@ type Buckets struct {
 	traffic traffic
 	names   locks // files that are being replaced
 	writers writers
-	closed  atomic.Bool
+	books   books
+
+	dedicated dedicated
+	closed    atomic.Bool
 }
 
 // New returns the buckets of the tenants in the registry, in the stores given.
@@ -118,7 +121,7 @@ type home struct {
 	tenant tenant.Tenant
 	place  Place
 	store  Store
-	bucket *blob.Bucket
+	bucket *shelf
 	root   string
 	byHost bool // the host's own work, which no status stops
 
@@ -145,5 +148,9 @@ func (b *Buckets) settle(ctx context.Context, t tenant.Tenant, p Place, s Store)
 	if err != nil {
 		return nil, fmt.Errorf("storage: opening the bucket of tenant %s: %w", t.ID, err)
 	}
-	return &home{tenant: t, place: p, store: s, bucket: bucket, root: b.rules.root(t), release: release}, nil
+	root := b.rules.root(t)
+	return &home{
+		tenant: t, place: p, store: s, root: root, release: release,
+		bucket: &shelf{inner: bucket, account: s.Account, name: name, root: root},
+	}, nil
 }

@@ -1,11 +1,14 @@
 package storage
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 
-	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
 
@@ -25,6 +28,14 @@ type former struct {
 // amount is what is gone with it.
 func (f former) amount() Amount {
 	if !f.exists || f.trash != "" {
+		return Amount{}
+	}
+	return Amount{Bytes: f.size, Files: 1}
+}
+
+// copied is what is there on top because of the copy in the trash.
+func (f former) copied() Amount {
+	if f.trash == "" {
 		return Amount{}
 	}
 	return Amount{Bytes: f.size, Files: 1}
@@ -71,26 +82,25 @@ func (b *Buckets) makeWay(ctx context.Context, h *home, key string) (former, err
 	}
 	if b.opts.Trash > 0 {
 		f.trash = h.trashed(key, b.opts.Clock())
-		return f, h.bucket.Copy(ctx, f.trash, h.file(key), nil)
+		return f, h.bucket.Copy(ctx, f.trash, h.file(key))
 	}
 	return f, nil
 }
 
-// change makes one change of a file that needs no stream: it lets the write in,
-// makes way for it, lets do do it, and settles what it cost. add is what the
-// change adds, nothing if it only takes away.
-func (b *Buckets) change(ctx context.Context, h *home, key string, add Amount, do func() error) error {
-	r, err := b.begin(ctx, h.tenant)
+// change makes one change of a file that needs no stream. fn has it to itself,
+// and the object also, if that is not empty.
+func (b *Buckets) change(ctx context.Context, h *home, key, also string, fn func(*commit) error) error {
+	r, err := b.reserve(ctx, h.tenant)
 	if err != nil {
 		return err
 	}
-	defer b.writers.leave(h.tenant.ID)
-	defer b.names.lock(h.file(key))()
 	c := &commit{buckets: b, home: h, key: key, reserved: r}
-	if err := r.write(ctx, add.Bytes); err != nil {
+	if err := b.writers.enter(ctx, h.tenant.ID); err != nil {
 		return c.fail(ctx, err)
 	}
-	return c.run(ctx, add.Files, do)
+	defer b.writers.leave(h.tenant.ID)
+	defer b.names.lock(h.file(key), also)()
+	return fn(c)
 }
 
 // commit is the moment at which a change takes place. The file's name is
@@ -120,27 +130,40 @@ func (c *commit) run(ctx context.Context, files int64, do func() error) error {
 }
 
 // settle ends a change that has been tried. An error does not say that nothing
-// happened: the answer may have been lost on its way. So the store is asked,
-// and where it does not answer, what is reserved stays so.
+// happened: the answer may have been lost on its way. So the store is asked.
+// Where it does not answer, and where the request may still be on its way,
+// what is reserved stays so, and a copy in the trash stays there.
 func (c *commit) settle(ctx context.Context, old former, err error) error {
-	detached, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
-	defer cancel()
-	happened := err == nil
-	if err != nil && (c.reserved != nil || old.trash != "") {
-		var askErr error
-		if happened, askErr = c.happened(detached, old); askErr != nil {
-			c.warn(detached, "storage: nobody knows whether a change took place; recount the tenant", askErr)
-			return err
-		}
+	if err != nil && c.reserved == nil && old.trash == "" {
+		return err // nobody wants to know
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+	defer cancel()
+	happened, askErr := err == nil, error(nil)
 	if !happened {
+		happened, askErr = c.happened(ctx, old)
+	}
+	change := old.amount().negative()
+	switch {
+	case askErr != nil || !happened && unanswered(err):
+		change = old.copied()
+		c.warn(ctx, "storage: nobody knows whether a change takes place; recount the tenant", cmp.Or(askErr, err))
+	case !happened:
 		c.drop(ctx, old.trash)
 		return c.fail(ctx, err)
 	}
-	if keepErr := c.reserved.keep(detached, old.amount()); keepErr != nil {
-		c.warn(detached, "storage: the ledger was not told of a change; recount the tenant", keepErr)
+	if keepErr := c.reserved.end(ctx, change); keepErr != nil {
+		c.warn(ctx, "storage: the ledger was not told of a change; recount the tenant", keepErr)
 	}
 	return err
+}
+
+// unanswered reports whether a store may still do what failed by err: nobody
+// has waited for its answer, or the connection was lost.
+func unanswered(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // happened looks at what a change that failed has left.
@@ -180,22 +203,50 @@ func (c *commit) fail(ctx context.Context, err error) error {
 	return err
 }
 
+// take copies an object of the tenant's over the file.
+func (c *commit) take(ctx context.Context, src object) error {
+	size, err := c.admit(ctx, src)
+	if err == nil {
+		err = c.reserved.write(ctx, size)
+	}
+	if err != nil {
+		return c.fail(ctx, err)
+	}
+	return c.run(ctx, 1, func() error { return c.home.bucket.Copy(ctx, c.home.file(c.key), src.name) })
+}
+
+// admit asks whether an object may be copied over the file, as of an upload,
+// and returns how large it is. Where nobody wants to know, the store is not
+// asked.
+func (c *commit) admit(ctx context.Context, src object) (int64, error) {
+	accept := c.buckets.opts.Accept != nil
+	if !accept && c.reserved == nil {
+		return 0, nil
+	}
+	a, err := c.home.bucket.Attributes(ctx, src.name)
+	if err != nil {
+		return 0, err
+	}
+	if !accept {
+		return a.Size, nil
+	}
+	var head []byte
+	if a.Size > 0 { // stores refuse a part of nothing
+		if head, err = c.buckets.head(ctx, c.home, src); err != nil {
+			return 0, err
+		}
+	}
+	return a.Size, c.buckets.accept(ctx, c.key, a.ContentType, head)
+}
+
 // copy copies a file of h to another name of h's, within the store.
 func (b *Buckets) copy(ctx context.Context, h *home, dst, src string) error {
-	var add Amount
-	if b.opts.Quota != nil {
-		a, err := h.bucket.Attributes(ctx, h.file(src))
-		if err != nil {
-			return err
-		}
-		add = Amount{Bytes: a.Size, Files: 1}
-	}
-	return b.change(ctx, h, dst, add, func() error {
-		return h.bucket.Copy(ctx, h.file(dst), h.file(src), &blob.CopyOptions{})
-	})
+	return b.change(ctx, h, dst, h.file(src), func(c *commit) error { return c.take(ctx, h.object(src)) })
 }
 
 // delete removes a file of h's.
 func (b *Buckets) delete(ctx context.Context, h *home, key string) error {
-	return b.change(ctx, h, key, Amount{}, func() error { return h.bucket.Delete(ctx, h.file(key)) })
+	return b.change(ctx, h, key, "", func(c *commit) error {
+		return c.run(ctx, 0, func() error { return h.bucket.Delete(ctx, h.file(key)) })
+	})
 }

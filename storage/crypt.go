@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"bytes"
 	"context"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -12,9 +11,7 @@ import (
 	"io"
 
 	"github.com/minio/sio"
-	"gocloud.dev/blob"
 	"gocloud.dev/blob/driver"
-	"gocloud.dev/gcerrors"
 
 	"github.com/partywall/partywall/tenant"
 )
@@ -99,129 +96,6 @@ func (b *Buckets) encrypt(ctx context.Context, t tenant.Tenant, name string, out
 	}
 	_, err = sealed.Write(make([]byte, lead))
 	return sealed, err
-}
-
-// decrypt opens a part of a sealed file. Reading fails with [ErrCorrupt] where
-// the stored bytes are not what was written under this name. What is read has
-// been authenticated; that the file goes no further, only at its end.
-func (b *Buckets) decrypt(ctx context.Context, h *home, key string, offset, length int64) (*reader, error) {
-	if length > longest {
-		length = -1 // to the end, and without sums that overflow
-	}
-	part := int64(-1)
-	switch {
-	case packageOf(offset) > 0:
-		part = headLength // the content is asked for when the key is known
-	case length >= 0:
-		part = headLength + (packageOf(offset+length)+1)*sealedSize
-	}
-	in, err := h.bucket.NewRangeReader(ctx, h.file(key), 0, part, nil)
-	if err != nil {
-		return nil, h.short(ctx, key, err)
-	}
-	config, err := b.opener(ctx, h, key, in)
-	if err == nil && in.Size() < shortest {
-		err = fmt.Errorf("%w: it is too short", ErrCorrupt)
-	}
-	r := &reader{
-		buckets: b, tenant: h.tenant, ctx: ctx, content: bytes.NewReader(nil),
-		attrs: driver.ReaderAttributes{ContentType: in.ContentType(), ModTime: in.ModTime(), Size: plainSize(in.Size())},
-	}
-	offset = min(offset, r.attrs.Size)
-	toEnd := length < 0 || length >= r.attrs.Size-offset
-	if err == nil && part == headLength {
-		in, config.SequenceNumber, err = h.further(ctx, key, in, offset, length, toEnd)
-	}
-	if err == nil {
-		r.content, err = unseal(in, config, offset)
-	}
-	if err != nil {
-		return nil, errors.Join(err, in.Close())
-	}
-	if !toEnd {
-		r.content = io.LimitReader(r.content, length)
-	}
-	r.close = func() error {
-		defer h.release()
-		return in.Close()
-	}
-	return r, nil
-}
-
-// packageOf is the package that a byte of the content is in.
-func packageOf(offset int64) int64 { return (offset + lead) / packageSize }
-
-// further closes a reader of the header, and opens one that begins with the
-// package of offset, whose number is returned. Where the end is asked for, all
-// is read up to it, so that it is authenticated too.
-func (h *home) further(ctx context.Context, key string, head *blob.Reader, offset, length int64, toEnd bool) (*blob.Reader, uint32, error) {
-	if err := head.Close(); err != nil {
-		return head, 0, err
-	}
-	first, stored := packageOf(offset), int64(-1)
-	if !toEnd {
-		stored = (packageOf(offset+length) - first + 1) * sealedSize
-	}
-	in, err := h.bucket.NewRangeReader(ctx, h.file(key), headLength+first*sealedSize, stored, nil)
-	if err != nil {
-		return head, 0, err
-	}
-	return in, uint32(first), nil //nolint:gosec // G115: the format ends at 2^32 packages
-}
-
-// short tells a file that is too short to have a header, which stores refuse to
-// read a part of, from other errors.
-func (h *home) short(ctx context.Context, key string, err error) error {
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		return err
-	}
-	if a, failed := h.bucket.Attributes(ctx, h.file(key)); failed == nil && a.Size < shortest {
-		return fmt.Errorf("%w: it is too short", ErrCorrupt)
-	}
-	return err
-}
-
-// opener reads a file's header.
-func (b *Buckets) opener(ctx context.Context, h *home, name string, in io.Reader) (sio.Config, error) {
-	head := make([]byte, headLength)
-	if _, err := io.ReadFull(in, head); err != nil || !bytes.HasPrefix(head, []byte(magic)) {
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return sio.Config{}, err
-		}
-		return sio.Config{}, fmt.Errorf("%w: it has no header", ErrCorrupt)
-	}
-	key, err := b.opts.Keys.Key(ctx, h.tenant, binary.BigEndian.Uint32(head[len(magic):]))
-	if err != nil {
-		return sio.Config{}, err
-	}
-	return cipher(key, head[len(magic)+4:], b.rules.bind(h.tenant, name))
-}
-
-// unseal reads what begins with the package of offset, from offset on.
-func unseal(in io.Reader, config sio.Config, offset int64) (io.Reader, error) {
-	content, err := sio.DecryptReader(in, config)
-	if err == nil {
-		_, err = io.CopyN(io.Discard, content, (offset+lead)%packageSize)
-	}
-	return authentic{content}, corrupt(err)
-}
-
-// authentic gives the errors of a sealed file their name.
-type authentic struct{ io.Reader }
-
-func (r authentic) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	return n, corrupt(err)
-}
-
-// corrupt tells what is wrong with the bytes from what is wrong with the way to
-// them.
-func corrupt(err error) error {
-	var broken sio.Error
-	if errors.As(err, &broken) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-	return err
 }
 
 // recrypt copies a sealed file to another name, under which the stored bytes

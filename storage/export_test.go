@@ -35,6 +35,6 @@ func Walls() map[string]func(b *Buckets) {
 		"mine":   func(b *Buckets) { b.rules.mine = func(name, _ string) (string, bool) { return name, true } },
 		"bind":   func(b *Buckets) { b.rules.bind = func(tenant.Tenant, string) string { return "" } },
 		"still":  func(b *Buckets) { b.rules.still = func(*Buckets, context.Context, *home) error { return nil } },
-		"active": func(b *Buckets) { b.rules.active = func(string) bool { return false } },
+		"inline": func(b *Buckets) { b.rules.inline = func(*Buckets, string) bool { return true } },
 	}
 }

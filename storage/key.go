@@ -19,13 +19,16 @@ const MaxKey = 800
 // Form C; no control, format or separator characters; no backslash; nothing
 // that reads as percent-encoding; segments between slashes that are neither
 // empty nor dots, also when compatibility characters are replaced by what they
-// stand for.
+// stand for. And no name that folders give to a file while it is being written.
 func CheckKey(key string) error {
 	if key == "" {
 		return &KeyError{"is empty"}
 	}
 	if err := checkText(key); err != nil {
 		return err
+	}
+	if temporary(key) {
+		return &KeyError{"ends as temporary files do"}
 	}
 	for segment := range strings.SplitSeq(plain(key), "/") {
 		switch segment {
@@ -36,6 +39,14 @@ func CheckKey(key string) error {
 		}
 	}
 	return nil
+}
+
+// temporary reports whether a name ends as those of fileblob's do that are not
+// files yet: ".18eb3aa6a4dbe370.tmp", by the time. They are in listings.
+func temporary(name string) bool {
+	name, ok := strings.CutSuffix(name, ".tmp")
+	digits := name[strings.LastIndexByte(name, '.')+1:]
+	return ok && len(digits) == 16 && len(digits) < len(name) && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
 // checkPrefix is CheckKey for what a listing begins with: it may be empty, and

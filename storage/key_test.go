@@ -17,14 +17,14 @@ import (
 func TestCheckKey(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{
-		"a", "a/b", "a b", "100%", "100%x", "%zz", "..a", "a..b", "a/..b", "...", "é", "日本/語", "a=b&c", "(1) [2] {3}", "~x", "👩🏽.png",
+		"a", "a/b", "a b", "100%", "100%x", "%zz", "..a", "a..b", "a/..b", "...", "é", "日本/語", "a=b&c", "(1) [2] {3}", "~x", "a.tmp", "18eb3aa6a4dbe370.tmp", "👩🏽.png",
 		strings.Repeat("x", storage.MaxKey),
 	} {
 		if err := storage.CheckKey(key); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
-	for _, key := range append(storagetest.Tricks(), "", "a/", strings.Repeat("x", storage.MaxKey+1)) {
+	for _, key := range append(storagetest.Tricks(), "", "a/", "a/b.18eb3aa6a4dbe370.tmp", strings.Repeat("x", storage.MaxKey+1)) {
 		err := storage.CheckKey(key)
 		var broken *storage.KeyError
 		if !errors.Is(err, storage.ErrKey) || !errors.As(err, &broken) || broken.Rule == "" {

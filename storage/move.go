@@ -119,7 +119,7 @@ func (h *home) mark() string { return h.root + "moved" }
 func carry(ctx context.Context, from, to *home) error {
 	var newest time.Time
 	kept := map[string]bool{to.mark(): true, from.mark(): true}
-	err := each(ctx, from.bucket, from.root, func(o *blob.ListObject) error {
+	err := from.bucket.files(ctx, from.root, func(o *blob.ListObject) error {
 		if o.Key == from.mark() {
 			return nil // of the move that brought the tenant here
 		}
@@ -134,7 +134,7 @@ func carry(ctx context.Context, from, to *home) error {
 	}
 	// What an earlier attempt has copied and is not there any more would come
 	// back to life.
-	err = each(ctx, to.bucket, to.root, func(o *blob.ListObject) error {
+	err = to.bucket.each(ctx, to.root, func(o *blob.ListObject) error {
 		if kept[o.Key] {
 			return nil
 		}
@@ -143,7 +143,7 @@ func carry(ctx context.Context, from, to *home) error {
 	if err != nil {
 		return err
 	}
-	return to.bucket.WriteAll(ctx, to.mark(), []byte(newest.UTC().Format(time.RFC3339Nano)), nil)
+	return to.bucket.WriteAll(ctx, to.mark(), []byte(newest.UTC().Format(time.RFC3339Nano)))
 }
 
 // same copies one file, unless the same is there already, and makes sure that
@@ -181,7 +181,7 @@ func transfer(ctx context.Context, from, to *home, name string) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	in, err := from.bucket.NewReader(ctx, name, nil)
+	in, err := from.bucket.NewRangeReader(ctx, name, 0, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func transfer(ctx context.Context, from, to *home, name string) ([]byte, error) 
 
 // hash reads one file.
 func hash(ctx context.Context, h *home, name string) ([]byte, error) {
-	in, err := h.bucket.NewReader(ctx, name, nil)
+	in, err := h.bucket.NewRangeReader(ctx, name, 0, -1)
 	if err != nil {
 		return nil, err
 	}
@@ -228,7 +228,7 @@ func leave(ctx context.Context, from, to *home) error {
 		return fmt.Errorf("%w: the mark of the move: %w", ErrCorrupt, err)
 	}
 	late := 0
-	err = each(ctx, from.bucket, from.root, func(o *blob.ListObject) error {
+	err = from.bucket.each(ctx, from.root, func(o *blob.ListObject) error {
 		if o.ModTime.After(seen) && o.Key != from.mark() {
 			late++
 			return nil

@@ -20,8 +20,9 @@ type Options struct {
 	// to the only store, and to none if there are several.
 	Default string
 	// Dedicated finds stores that are not in [Stores], such as the account that
-	// one tenant has brought along. It is asked each time the tenant's bucket is
-	// opened anew, and fails for names it does not know. Defaults to none.
+	// one tenant has brought along. What it answers is kept for IdleTimeout, and
+	// a bucket that is open stays so; it fails for names it does not know, and is
+	// asked again then. Defaults to none.
 	Dedicated func(ctx context.Context, name string) (Store, error)
 	// MaxOpen is how many buckets are kept open while nobody uses them; more
 	// are open while more are in use. Defaults to 256.
@@ -43,13 +44,16 @@ type Options struct {
 	// Sign says which signed URLs there may be. Defaults to GET for 15 minutes
 	// at most.
 	Sign Sign
-	// Accept looks at each file before it is written and may refuse it, by what
-	// the caller says it is and by what it looks like. Defaults to all files.
+	// Accept looks at each file before it is written, copied or restored, and may
+	// refuse it, by what the caller says it is and by what it looks like. It must
+	// not write files itself. Defaults to all files.
 	Accept func(context.Context, Upload) error
-	// Active lets files that browsers run (HTML, SVG, XML, scripts) be shown in
-	// place. Defaults to false: they are stored with the Content-Disposition
-	// "attachment", so that nobody's upload runs in the name of the host.
-	Active bool
+	// Inline says which content types browsers may show in place; of all others,
+	// files are stored with the Content-Disposition "attachment", so that nobody's
+	// upload runs in the name of the host. It is given the type in lower case and
+	// without parameters, "image/png"; what is no content type is never shown.
+	// Defaults to [Passive].
+	Inline func(contentType string) bool
 
 	// Trash is how long deleted and replaced files can be brought back by
 	// [Buckets.Restore]. They count for the quota until [Buckets.Sweep] removes
@@ -81,6 +85,9 @@ func (o *Options) filled(stores Stores) (Options, error) {
 	f.Sign = f.Sign.filled()
 	if f.Ledger == nil {
 		f.Ledger = NewTally()
+	}
+	if f.Inline == nil {
+		f.Inline = Passive
 	}
 	if f.Clock == nil {
 		f.Clock = time.Now

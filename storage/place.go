@@ -22,7 +22,8 @@ type Store struct {
 	// own. Defaults to none, and every tenant here needs one of its own.
 	Shared string
 	// Region says where the store is. A tenant that has a region is refused by
-	// a store in another one. Defaults to nowhere: any tenant may be here.
+	// a store that is elsewhere, or that does not say where. Defaults to nowhere:
+	// only tenants without a region may be here.
 	Region tenant.Region
 }
 
@@ -52,6 +53,14 @@ type Putter interface {
 	// SignPut returns a URL by which an object of the bucket can be written for
 	// the time given, with the content type given and no other.
 	SignPut(ctx context.Context, bucket, name, contentType string, life time.Duration) (string, error)
+}
+
+// Copier is an [Account] whose driver cannot copy all that it can write.
+type Copier interface {
+	Account
+	// CopyLarge copies an object of the bucket that the driver has failed to
+	// copy. It returns failed as it is where the size was not the reason.
+	CopyLarge(ctx context.Context, bucket, dst, src string, failed error) error
 }
 
 // Place says where the files of a tenant are.
@@ -115,7 +124,7 @@ func (b *Buckets) store(ctx context.Context, t tenant.Tenant, p Place) (Store, e
 	s, ok := b.stores[p.Store]
 	if !ok && b.opts.Dedicated != nil && p.Store != "" {
 		var err error
-		if s, err = b.opts.Dedicated(ctx, p.Store); err != nil {
+		if s, err = b.dedicated.find(ctx, p.Store, &b.opts); err != nil {
 			return s, fmt.Errorf("%w: %q: %w", ErrNoStore, p.Store, err)
 		}
 		ok = s.Account != nil

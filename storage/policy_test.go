@@ -123,17 +123,49 @@ func TestRecount(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	// It waits for who is writing, and leaves with its context.
-	w, err := bucket.NewWriter(ctx, "slow", &blob.WriterOptions{ContentType: "text/plain"})
-	must(t, err)
 	ended, end := context.WithCancel(t.Context())
 	end()
 	if _, err := b.Recount(ended, h.Acme); !errors.Is(err, context.Canceled) {
-		t.Errorf("did not wait: %v", err)
+		t.Errorf("with a context that has ended: %v", err)
 	}
-	must(t, w.Close())
-	_, err = b.Recount(t.Context(), h.Acme)
-	must(t, err)
+}
+
+// TestRecountAmongWriters: who has files open is not waited for, may open more,
+// and what is reserved for them counts on.
+func TestRecountAmongWriters(t *testing.T) {
+	t.Parallel()
+	const large = 300 << 10 // more than is gathered before it is reserved
+	h := storagetest.NewHouse(t, files(t))
+	b := h.Buckets(t, &storage.Options{Quota: quota(2 * large)})
+	ctx, bucket := storagetest.As(t, b, h.Acme)
+	must(t, bucket.WriteAll(ctx, "file", make([]byte, 10), nil))
+	begin := func(key string) *blob.Writer {
+		w, err := bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: "text/plain"})
+		must(t, err)
+		_, err = w.Write(make([]byte, large))
+		must(t, err)
+		return w
+	}
+	recount := func() {
+		got, err := b.Recount(t.Context(), h.Acme)
+		must(t, err)
+		if got != (storage.Amount{Bytes: 10, Files: 1}) {
+			t.Errorf("counted %+v", got)
+		}
+	}
+	first := begin("first")
+	recount()
+	if used, err := b.Used(t.Context(), h.Acme); err != nil || used.Bytes != 10+large {
+		t.Errorf("the ledger has %+v, %v", used, err)
+	}
+	if err := bucket.WriteAll(ctx, "second", make([]byte, large), nil); !errors.Is(err, storage.ErrQuota) {
+		t.Errorf("what is reserved was given to another: %v", err)
+	}
+	must(t, bucket.Delete(ctx, "file"))
+	second := begin("second")
+	must(t, first.Close())
+	must(t, second.Close())
+	ledger(t, b, h.Acme, storage.Amount{Bytes: 2 * large, Files: 2})
 }
 
 // TestImportRefuses: an archive that is not plain files under good keys.
@@ -217,6 +249,25 @@ func TestKeysOfFiles(t *testing.T) {
 	}
 }
 
+// TestKeysFail: where there is no key, nothing is left of what was begun.
+func TestKeysFail(t *testing.T) {
+	t.Parallel()
+	h := storagetest.NewHouse(t, files(t))
+	for what, accept := range map[string]func(context.Context, storage.Upload) error{
+		"at once": nil, "after a look": func(context.Context, storage.Upload) error { return nil },
+	} {
+		b := h.Buckets(t, &storage.Options{Keys: &rotating{}, Quota: quota(1000), Accept: accept})
+		ctx, bucket := storagetest.As(t, b, h.Acme)
+		for _, n := range []int{1, 1000} {
+			if err := bucket.WriteAll(ctx, "file", make([]byte, n), nil); !errors.Is(err, errShredded) {
+				t.Errorf("%s: got %v", what, err)
+			}
+		}
+		empty(t, h, storagetest.SharedBucket) // of temporary files too
+		ledger(t, b, h.Acme, storage.Amount{})
+	}
+}
+
 var errShredded = errors.New("shredded")
 
 type rotating struct {
@@ -236,29 +287,39 @@ func (r *rotating) Key(_ context.Context, _ tenant.Tenant, number uint32) ([]byt
 	return nil, errShredded
 }
 
-// TestDisposition: what browsers run is saved, under the name that the caller
-// gives; what they show is not touched.
+// TestDisposition: what browsers are not known to show only is saved, under the
+// name that the caller gives; what they show is not touched.
 func TestDisposition(t *testing.T) {
 	t.Parallel()
 	h := storagetest.NewHouse(t, files(t))
+	wide := func(kind string) bool { return storage.Passive(kind) || kind == "text/html" }
 	for _, c := range []struct {
-		active          bool
+		inline          func(string) bool
 		kind, has, want string
 	}{
-		{false, "text/html", "", "attachment"},
-		{false, "text/html", "inline", "attachment"},
-		{false, "text/html", `Attachment; filename="a.html"`, `Attachment; filename="a.html"`},
-		{false, "image/svg+xml", "", "attachment"},
-		{false, "image/png", "", ""},
-		{false, "image/png", "inline", "inline"},
-		{true, "text/html", "", ""},
+		{nil, "text/html", "", "attachment"},
+		{nil, "text/html", "inline", "attachment"},
+		{nil, "text/html", `Attachment; filename="a.html"`, `Attachment; filename="a.html"`},
+		{nil, "image/svg+xml", "", "attachment"},
+		{nil, "application/unknown", "", "attachment"},
+		{nil, "unknown/unknown", "", "attachment"},
+		{nil, "*/*", "", "attachment"},
+		{nil, "multipart/x-mixed-replace; boundary=x", "", "attachment"},
+		{nil, "video/x+xml", "", "attachment"},
+		{nil, "image/png", "", ""},
+		{nil, "IMAGE/PNG; a=b", "", ""},
+		{nil, "audio/ogg", "", ""},
+		{nil, "text/plain; charset=utf-8", "inline", "inline"},
+		{wide, "Text/HTML; charset=utf-8", "", ""},
+		{wide, "image/png", "", ""},
+		{wide, "image/svg+xml", "", "attachment"},
 	} {
-		ctx, b := storagetest.As(t, h.Buckets(t, &storage.Options{Active: c.active}), h.Acme)
+		ctx, b := storagetest.As(t, h.Buckets(t, &storage.Options{Inline: c.inline}), h.Acme)
 		must(t, b.WriteAll(ctx, "file", []byte("x"), &blob.WriterOptions{ContentType: c.kind, ContentDisposition: c.has}))
 		a, err := b.Attributes(ctx, "file")
 		must(t, err)
 		if a.ContentDisposition != c.want {
-			t.Errorf("%+v: got %q", c, a.ContentDisposition)
+			t.Errorf("%s: got %q", c.kind, a.ContentDisposition)
 		}
 	}
 }

@@ -160,9 +160,11 @@ func TestNewRefuses(t *testing.T) {
 func TestDedicated(t *testing.T) {
 	t.Parallel()
 	h := storagetest.NewHouse(t, files(t))
-	theirs := files(t)
+	theirs := &counting{Maker: files(t)}
 	must(t, theirs.Create(t.Context(), "files"))
-	b := h.Buckets(t, &storage.Options{Dedicated: func(_ context.Context, name string) (storage.Store, error) {
+	asked, now := 0, time.Now()
+	b := h.Buckets(t, &storage.Options{Clock: func() time.Time { return now }, Dedicated: func(_ context.Context, name string) (storage.Store, error) {
+		asked++
 		if name != "acme-account" {
 			return storage.Store{}, errors.New("unknown")
 		}
@@ -170,7 +172,17 @@ func TestDedicated(t *testing.T) {
 	}})
 	who := h.Catalog.Add("own", 5, "acme-account/files")
 	ctx, bucket := storagetest.As(t, b, who)
+	for range 10 {
+		must(t, bucket.WriteAll(ctx, "file", []byte("theirs"), nil))
+	}
+	if asked != 1 || theirs.opened["files"] != 1 {
+		t.Errorf("asked %d times, and opened %d times, for ten calls", asked, theirs.opened["files"])
+	}
+	now = now.Add(time.Hour)
 	must(t, bucket.WriteAll(ctx, "file", []byte("theirs"), nil))
+	if asked != 2 {
+		t.Errorf("asked %d times, an hour later", asked)
+	}
 	raw, err := theirs.Open(t.Context(), "files")
 	must(t, err)
 	if got, err := raw.ReadAll(t.Context(), "tenants/5/files/file"); err != nil || string(got) != "theirs" {

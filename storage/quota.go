@@ -49,7 +49,9 @@ var ErrUncounted = errors.New("storage: tenant is not counted yet")
 // The one in memory, [Tally], is exact for the writers of one process. Hosts
 // with several processes that write for the same tenants give one that these
 // share, such as a row per tenant in PostgreSQL with one UPDATE … RETURNING.
-// Methods are called at any time from any goroutine.
+// What two processes take away at once may be subtracted by both, so numbers
+// must be let fall below zero; [Buckets.Recount] puts them right. Methods are
+// called at any time from any goroutine.
 type Ledger interface {
 	// Reserve adds more, whose numbers may be negative, in one step. If a number
 	// that grows would exceed the quota, nothing is added and a [*QuotaError]

@@ -2,22 +2,18 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"gocloud.dev/blob/driver"
-
-	"github.com/partywall/partywall/tenant"
 )
 
 // reader is one file, or a part of it, being read.
 type reader struct {
-	buckets *Buckets
-	tenant  tenant.Tenant
-	ctx     context.Context
 	attrs   driver.ReaderAttributes
-
 	content io.Reader
 	close   func() error
+	over    func(out int64) // called once closed, if there is one
 	out     int64
 }
 
@@ -31,31 +27,41 @@ func (w *wall) NewRangeReader(ctx context.Context, key string, offset, length in
 		h.release()
 		return nil, err
 	}
-	r, err := w.buckets.read(ctx, h, key, offset, length)
+	r, err := w.buckets.read(ctx, h, h.object(key), offset, length)
 	if err != nil {
 		h.release()
 		return nil, err
 	}
+	r.over = func(out int64) {
+		h.release()
+		w.buckets.count(ctx, h.tenant, Traffic{Reads: 1, Out: out})
+	}
 	return r, nil
 }
 
-// read opens a part of a file of h's. Closing the reader gives h back.
-func (b *Buckets) read(ctx context.Context, h *home, key string, offset, length int64) (*reader, error) {
+// read opens a part of an object of h's.
+func (b *Buckets) read(ctx context.Context, h *home, o object, offset, length int64) (*reader, error) {
 	if b.opts.Keys != nil {
-		return b.decrypt(ctx, h, key, offset, length)
+		return b.decrypt(ctx, h, o, offset, length)
 	}
-	inner, err := h.bucket.NewRangeReader(ctx, h.file(key), offset, length, nil)
+	inner, err := h.bucket.NewRangeReader(ctx, o.name, offset, length)
 	if err != nil {
 		return nil, err
 	}
 	return &reader{
-		buckets: b, tenant: h.tenant, ctx: ctx, content: inner,
+		content: inner, close: inner.Close,
 		attrs: driver.ReaderAttributes{ContentType: inner.ContentType(), ModTime: inner.ModTime(), Size: inner.Size()},
-		close: func() error {
-			defer h.release()
-			return inner.Close()
-		},
 	}, nil
+}
+
+// head reads what [Options.Accept] is shown of an object.
+func (b *Buckets) head(ctx context.Context, h *home, o object) ([]byte, error) {
+	in, err := b.read(ctx, h, o, 0, sniffLength)
+	if err != nil {
+		return nil, err
+	}
+	head, err := io.ReadAll(in)
+	return head, errors.Join(err, in.Close())
 }
 
 // Read implements io.Reader.
@@ -67,7 +73,9 @@ func (r *reader) Read(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (r *reader) Close() error {
-	r.buckets.count(r.ctx, r.tenant, Traffic{Reads: 1, Out: r.out})
+	if r.over != nil {
+		defer r.over(r.out)
+	}
 	return r.close()
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"gocloud.dev/blob"
@@ -56,7 +55,7 @@ var errElsewhere = errors.New("storage: what was written cannot be read")
 // probe writes a file here, and reads it there.
 func (h *home) probe(ctx context.Context, there *home) error {
 	name, text := h.root+probeArea+rand.Text(), []byte(rand.Text())
-	if err := h.bucket.WriteAll(ctx, name, text, nil); err != nil {
+	if err := h.bucket.WriteAll(ctx, name, text); err != nil {
 		return err
 	}
 	got, err := there.bucket.ReadAll(ctx, name)
@@ -67,8 +66,8 @@ func (h *home) probe(ctx context.Context, there *home) error {
 }
 
 // Deprovision ends t's files for good, the trash too, and the bucket if it is
-// t's own and the [Account] is a [Maker]. It may be repeated after a crash. It
-// waits for the writes of this process that are under way.
+// t's own and the [Account] is a [Maker]. It may be repeated after a crash. As
+// with [Buckets.Erase], t should not be active.
 func (b *Buckets) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	p, s, err := b.locate(ctx, t)
 	if err != nil {
@@ -95,7 +94,9 @@ func (b *Buckets) Deprovision(ctx context.Context, t tenant.Tenant) error {
 
 // Erase removes all that t has, the trash too, whatever [Options.Retain] says:
 // whoever calls it has decided that. The bucket stays. It may be repeated after
-// a crash, and waits for the writes of this process that are under way.
+// a crash. In this process files wait with taking their place meanwhile; what
+// is being written comes after it if t may still write, so t should not be
+// active.
 func (b *Buckets) Erase(ctx context.Context, t tenant.Tenant) error {
 	reopen, err := b.writers.shut(ctx, t.ID)
 	if err != nil {
@@ -110,12 +111,12 @@ func (b *Buckets) Erase(ctx context.Context, t tenant.Tenant) error {
 	if err := h.empty(ctx); err != nil {
 		return fmt.Errorf("storage: erasing tenant %s: %w", t.ID, err)
 	}
-	return b.opts.Ledger.Set(ctx, t.ID, Amount{})
+	return b.counted(ctx, t, Amount{})
 }
 
 // empty removes all that is below the root.
 func (h *home) empty(ctx context.Context) error {
-	return each(ctx, h.bucket, h.root, func(o *blob.ListObject) error {
+	return h.bucket.each(ctx, h.root, func(o *blob.ListObject) error {
 		err := h.bucket.Delete(ctx, o.Key)
 		if gcerrors.Code(err) == gcerrors.NotFound {
 			return nil
@@ -132,7 +133,7 @@ func (b *Buckets) Usage(ctx context.Context, t tenant.Tenant) (u Usage, err erro
 		return u, err
 	}
 	defer h.release()
-	err = each(ctx, h.bucket, h.root, func(o *blob.ListObject) error {
+	err = h.bucket.files(ctx, h.root, func(o *blob.ListObject) error {
 		switch {
 		case strings.HasPrefix(o.Key, h.root+filesArea):
 			u.Files++
@@ -144,27 +145,6 @@ func (b *Buckets) Usage(ctx context.Context, t tenant.Tenant) (u Usage, err erro
 		return nil
 	})
 	return u, err
-}
-
-// each calls fn for every object whose name begins with prefix, in order. A
-// store that lists another one is not believed.
-func each(ctx context.Context, bucket *blob.Bucket, prefix string, fn func(*blob.ListObject) error) error {
-	list := bucket.List(&blob.ListOptions{Prefix: prefix})
-	for {
-		o, err := list.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil && !strings.HasPrefix(o.Key, prefix) {
-			err = fmt.Errorf("%w: the store listed a file that is not below %q", ErrRefused, prefix)
-		}
-		if err == nil {
-			err = fn(o)
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // Used returns what the [Ledger] says that t has, without asking the store. It

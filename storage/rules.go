@@ -34,8 +34,8 @@ type rules struct {
 	bind func(t tenant.Tenant, key string) string
 	// still says whether a write may take place that began before.
 	still func(b *Buckets, ctx context.Context, h *home) error
-	// active says whether browsers run a content type.
-	active func(string) bool
+	// inline says whether files of a content type may be shown in place.
+	inline func(b *Buckets, contentType string) bool
 }
 
 func standing() rules {
@@ -43,13 +43,13 @@ func standing() rules {
 		key: CheckKey, prefix: checkPrefix, root: root,
 		same:     func(opened, named tenant.ID) bool { return opened == named },
 		writable: tenant.MayWrite,
-		within:   func(store, wanted tenant.Region) bool { return store == "" || wanted == "" || store == wanted },
+		within:   func(store, wanted tenant.Region) bool { return wanted == "" || store == wanted },
 		callback: called,
 		sign:     (*Buckets).signable,
 		mine:     strings.CutPrefix,
 		bind:     bind,
 		still:    (*Buckets).still,
-		active:   active,
+		inline:   (*Buckets).inline,
 	}
 }
 

@@ -62,7 +62,8 @@ func (w *wall) SignedURL(ctx context.Context, key string, opts *driver.SignedURL
 	}
 	w.buckets.count(ctx, h.tenant, Traffic{Signs: 1})
 	if putter, ok := h.store.Account.(Putter); ok && opts.Method == http.MethodPut && opts.ContentType != "" {
-		return putter.SignPut(ctx, h.store.bucket(h.place), h.file(key), opts.ContentType, life)
+		signed, err := putter.SignPut(ctx, h.bucket.name, h.file(key), opts.ContentType, life)
+		return signed, h.bucket.veil(err)
 	}
 	return h.bucket.SignedURL(ctx, h.file(key), &blob.SignedURLOptions{
 		Expiry: life, Method: opts.Method, ContentType: opts.ContentType,
@@ -104,8 +105,8 @@ func (b *Buckets) unwatched(h *home, opts *driver.SignedURLOptions) string {
 		return opts.Method + " goes past the trash and Options.Retain"
 	case put && opts.ContentType == "" && !opts.EnforceAbsentContentType:
 		return "PUT needs a content type"
-	case put && !b.opts.Active && b.rules.active(opts.ContentType):
-		return "PUT of a content type that browsers run"
+	case put && !b.rules.inline(b, opts.ContentType):
+		return "PUT of a content type that is not shown in place"
 	case put && b.opts.Quota != nil && b.opts.Quota(h.tenant) != (Quota{}):
 		return "PUT goes past the quota"
 	case put && b.opts.Accept != nil:

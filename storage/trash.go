@@ -49,29 +49,32 @@ func (b *Buckets) Restore(ctx context.Context, key string) error {
 		return err
 	}
 	defer h.release()
-	newest, size := "", int64(0)
-	err = each(ctx, h.bucket, h.trashOf(key), func(o *blob.ListObject) error {
-		newest, size = o.Key, o.Size // they are listed in the order of time
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if newest == "" {
-		return fmt.Errorf("storage: nothing to restore: %w", notFound(ctx, h, key))
-	}
-	return b.change(ctx, h, key, Amount{Bytes: size, Files: 1}, func() error {
-		if err := h.bucket.Copy(ctx, h.file(key), newest, nil); err != nil {
+	return b.change(ctx, h, key, "", func(c *commit) error {
+		newest, err := h.newest(ctx, key)
+		if err != nil {
+			return c.fail(ctx, err)
+		}
+		if err := c.take(ctx, object{newest.Key, key}); err != nil {
 			return err
 		}
-		return b.discard(ctx, h, newest, size)
+		if err := b.discard(ctx, h, newest.Key, newest.Size); err != nil {
+			return fmt.Errorf("storage: the file was restored, and is in the trash too: %w", err)
+		}
+		return nil
 	})
 }
 
-// notFound is the store's own word for a file that is not there.
-func notFound(ctx context.Context, h *home, key string) error {
-	_, err := h.bucket.Attributes(ctx, h.trashed(key, time.Unix(0, 0)))
-	return err
+// newest finds what was last deleted or replaced under key.
+func (h *home) newest(ctx context.Context, key string) (newest *blob.ListObject, err error) {
+	err = h.bucket.files(ctx, h.trashOf(key), func(o *blob.ListObject) error {
+		newest = o // they are listed in the order of time
+		return nil
+	})
+	if err == nil && newest == nil {
+		_, err = h.bucket.Attributes(ctx, h.trashed(key, time.Unix(0, 0))) // the store's own word for it
+		err = fmt.Errorf("storage: nothing to restore: %w", err)
+	}
+	return newest, err
 }
 
 // discard removes a file from the trash, and from what its tenant has.
@@ -94,15 +97,21 @@ func (b *Buckets) Sweep(ctx context.Context, t tenant.Tenant) (swept Amount, err
 		return swept, err
 	}
 	defer h.release()
-	if _, err := b.begin(ctx, t); err != nil {
+	if _, err := b.reserve(ctx, t); err != nil { // so that the ledger knows t
+		return swept, err
+	}
+	if err := b.writers.enter(ctx, t.ID); err != nil {
 		return swept, err
 	}
 	defer b.writers.leave(t.ID)
 	area := h.root + trashArea
 	limit := b.opts.Clock().Add(-b.opts.Trash)
-	err = each(ctx, h.bucket, area, func(o *blob.ListObject) error {
+	err = h.bucket.each(ctx, area, func(o *blob.ListObject) error {
 		if at, ok := deletedAt(o.Key, area); !ok || at.After(limit) {
 			return nil
+		}
+		if temporary(o.Key) {
+			return h.bucket.Delete(ctx, o.Key) // which never counted
 		}
 		if err := b.discard(ctx, h, o.Key, o.Size); err != nil {
 			return err

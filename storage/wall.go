@@ -19,9 +19,6 @@ type wall struct {
 	id      tenant.ID
 }
 
-// pageSize is how much is listed at once when the caller does not say.
-const pageSize = 1000
-
 // enter is how every method begins: it returns the tenant's home, to be
 // released.
 func (w *wall) enter(ctx context.Context, writes bool) (*home, error) {
@@ -151,6 +148,9 @@ func (w *wall) page(h *home, objects []*blob.ListObject, next []byte) (*driver.L
 		key, mine := w.buckets.rules.mine(o.Key, h.file(""))
 		if !mine {
 			return nil, fmt.Errorf("%w: the store listed a file that is not of tenant %s", ErrRefused, h.tenant.ID)
+		}
+		if temporary(key) {
+			continue
 		}
 		out := &driver.ListObject{Key: key, ModTime: o.ModTime, Size: o.Size, MD5: o.MD5, IsDir: o.IsDir}
 		if w.buckets.opts.Keys != nil && !o.IsDir {

@@ -4,10 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"mime"
-	"net/http"
 	"strings"
 	"sync"
 
@@ -15,36 +12,22 @@ import (
 	"gocloud.dev/blob/driver"
 )
 
-// Upload is a file that is about to be written, as [Options.Accept] sees it.
-type Upload struct {
-	// Key names the file.
-	Key string
-	// Declared is the content type that the caller gave, or that gocloud has
-	// found where the caller gave none. It may be empty.
-	Declared string
-	// Sniffed is the content type that the first 512 bytes look like, as
-	// browsers judge it.
-	Sniffed string
-}
-
-// sniffLength is what http.DetectContentType looks at.
-const sniffLength = 512
-
 // writer is one file being written: what the tenant writes goes, encrypted if
 // there are keys, through the quota and on to the host's bucket.
 type writer struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	commit commit
-	upload Upload
+	kind   string // the content type that was declared
 	opts   *driver.WriterOptions
 
 	watched func() bool // ends the watch over the context
 
 	mu      sync.Mutex
 	head    []byte // what came before the inner writer was opened
-	inner   *blob.Writer
+	inner   *shelfWriter
 	content io.WriteCloser // writes to inner, through the quota
+	waiting []byte         // for the quota
 	in      int64
 	ended   bool
 	err     error // how it ended
@@ -73,19 +56,18 @@ func (w *wall) NewTypedWriter(ctx context.Context, key, contentType string, opts
 
 // write begins to write a file. Closing what it returns gives h back.
 func (b *Buckets) write(ctx context.Context, h *home, key, contentType string, opts *driver.WriterOptions) (*writer, error) {
-	r, err := b.begin(ctx, h.tenant)
+	r, err := b.reserve(ctx, h.tenant)
 	if err != nil {
 		return nil, err
 	}
 	out := &writer{
 		commit: commit{buckets: b, home: h, key: key, reserved: r},
-		upload: Upload{Key: key, Declared: contentType}, opts: opts,
+		kind:   contentType, opts: opts,
 	}
 	out.ctx, out.cancel = context.WithCancel(ctx)
 	if b.opts.Accept == nil {
 		if err := out.open(); err != nil {
 			out.abort()
-			b.writers.leave(h.tenant.ID)
 			return nil, out.commit.fail(ctx, err)
 		}
 	}
@@ -128,9 +110,8 @@ func (w *writer) write(p []byte) (n int, err error) {
 
 // accept asks whether the file may be written, opens it, and writes its head.
 func (w *writer) accept() error {
-	w.upload.Sniffed = http.DetectContentType(w.head)
-	if err := w.commit.buckets.opts.Accept(w.ctx, w.upload); err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+	if err := w.commit.buckets.accept(w.ctx, w.commit.key, w.kind, w.head); err != nil {
+		return err
 	}
 	if err := w.open(); err != nil {
 		return err
@@ -149,11 +130,11 @@ func (w *writer) open() error {
 		BufferSize: w.opts.BufferSize, MaxConcurrency: w.opts.MaxConcurrency,
 		CacheControl: w.opts.CacheControl, ContentDisposition: w.opts.ContentDisposition,
 		ContentEncoding: w.opts.ContentEncoding, ContentLanguage: w.opts.ContentLanguage,
-		ContentType: w.upload.Declared, Metadata: w.opts.Metadata,
+		ContentType: w.kind, Metadata: w.opts.Metadata,
 		DisableContentTypeDetection: true, IfNotExist: w.opts.IfNotExist,
 	}
 	saved := strings.HasPrefix(strings.ToLower(strings.TrimSpace(w.opts.ContentDisposition)), "attachment")
-	if !saved && !b.opts.Active && b.rules.active(w.upload.Declared) {
+	if !saved && !b.rules.inline(b, w.kind) {
 		opts.ContentDisposition = "attachment"
 	}
 	inner, err := h.bucket.NewWriter(w.ctx, h.file(w.commit.key), opts)
@@ -168,32 +149,40 @@ func (w *writer) open() error {
 	return err
 }
 
-// active reports whether browsers run files of a content type, or may.
-func active(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return true // the host does not know what a browser makes of it
-	}
-	switch kind {
-	case "text/html", "image/svg+xml", "text/xml", "application/xml", "application/pdf+xml", "text/xsl",
-		"text/javascript", "application/javascript", "application/x-shockwave-flash", "multipart/related", "message/rfc822":
-		return true
-	}
-	return strings.HasSuffix(kind, "+xml") || strings.HasSuffix(kind, "javascript")
-}
+// reserveStep is how much is gathered before it is reserved and passed on, so
+// that a shared ledger is not asked for each few kilobytes. Nothing is reserved
+// ahead, which near the quota would keep others from what they may have.
+const reserveStep = 256 << 10
 
 // quotaWriter is the part of a writer that its host's bucket is written by.
 type quotaWriter struct{ *writer }
 
 func (w quotaWriter) Write(p []byte) (int, error) {
-	if err := w.commit.reserved.write(w.ctx, int64(len(p))); err != nil {
-		return 0, err
+	if w.commit.reserved != nil {
+		if len(w.waiting)+len(p) < reserveStep {
+			w.waiting = append(w.waiting, p...)
+			return len(p), nil
+		}
+		if err := w.flush(len(p)); err != nil {
+			return 0, err
+		}
 	}
 	return w.inner.Write(p)
 }
 
-// Close does nothing: the inner writer is closed when the file takes its place.
-func (w quotaWriter) Close() error { return nil }
+// flush reserves what waits, and n bytes more, and passes on what waits.
+func (w quotaWriter) flush(n int) error {
+	if err := w.commit.reserved.write(w.ctx, int64(len(w.waiting)+n)); err != nil || len(w.waiting) == 0 {
+		return err
+	}
+	_, err := w.inner.Write(w.waiting)
+	w.waiting = w.waiting[:0]
+	return err
+}
+
+// Close passes on what waits. The inner writer is closed when the file takes its
+// place.
+func (w quotaWriter) Close() error { return w.flush(0) }
 
 // Close implements io.Closer: the file takes its place, or nothing is left.
 func (w *writer) Close() error {
@@ -229,14 +218,18 @@ func (w *writer) end(err error) {
 	w.ended = true
 	w.watched()
 	defer h.release()
-	defer b.writers.leave(h.tenant.ID)
 	defer w.cancel()
-	defer b.names.lock(h.file(w.commit.key))()
+	if err == nil && !h.byHost { // whose work is inside already
+		if err = b.writers.enter(w.ctx, h.tenant.ID); err == nil {
+			defer b.writers.leave(h.tenant.ID)
+		}
+	}
 	if err != nil {
 		w.abort()
 		w.err = w.commit.fail(w.ctx, err)
 		return
 	}
+	defer b.names.lock(h.file(w.commit.key))()
 	closed := false
 	w.err = w.commit.run(w.ctx, 1, func() error {
 		closed = true

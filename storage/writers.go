@@ -2,14 +2,16 @@ package storage
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/partywall/partywall/tenant"
 )
 
-// writers knows who is writing for each tenant in this process, so that
-// whoever counts or moves a tenant can wait for them and hold others back.
-// The zero value is ready.
+// writers knows for which tenants files are taking their place, or leaving it,
+// in this process, so that whoever counts or moves a tenant can wait for that
+// and hold others back. Who only has a file open is not among them: nobody can
+// say for how long. The zero value is ready.
 type writers struct {
 	mu    sync.Mutex
 	gates map[tenant.ID]*gate
@@ -48,6 +50,9 @@ func (g *gate) tell() {
 
 // await waits until try succeeds, which is called with the lock held.
 func (w *writers) await(ctx context.Context, id tenant.ID, try func(*gate) bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	waited := false
 	for {
 		var (
@@ -127,29 +132,52 @@ type locks struct {
 type named struct {
 	sync.Mutex
 
+	name  string
 	users int
 }
 
-// lock waits for the name and returns what gives it back.
-func (l *locks) lock(name string) (unlock func()) {
+// lock waits for all names that are not empty, and returns what gives them back.
+// They are taken in one order, whoever asks.
+func (l *locks) lock(names ...string) (unlock func()) {
+	slices.Sort(names)
+	var held []*named
+	for _, name := range slices.Compact(names) {
+		if name != "" {
+			held = append(held, l.take(name))
+		}
+	}
+	return func() {
+		for _, n := range held {
+			n.Unlock()
+		}
+		l.forget(held)
+	}
+}
+
+// take waits for one name.
+func (l *locks) take(name string) *named {
 	l.mu.Lock()
 	if l.held == nil {
 		l.held = map[string]*named{}
 	}
 	n := l.held[name]
 	if n == nil {
-		n = &named{}
+		n = &named{name: name}
 		l.held[name] = n
 	}
 	n.users++
 	l.mu.Unlock()
 	n.Lock()
-	return func() {
-		n.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
+	return n
+}
+
+// forget drops the names that nobody waits for.
+func (l *locks) forget(held []*named) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, n := range held {
 		if n.users--; n.users == 0 {
-			delete(l.held, name)
+			delete(l.held, n.name)
 		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 var (
 	_ storage.Maker  = (*Account)(nil)
 	_ storage.Putter = (*Account)(nil)
+	_ storage.Copier = (*Account)(nil)
 )
 
 // Account is an account of S3, reached by a client that the host has made. All
@@ -31,6 +32,8 @@ var (
 type Account struct {
 	client *s3.Client
 	opts   Options
+
+	largest, partSize int64
 }
 
 // Options are what [New] may be told. The zero value, and nil, are good.
@@ -45,7 +48,7 @@ type Options struct {
 // New returns the account that client reaches. It dials nothing. opts may be
 // nil.
 func New(client *s3.Client, opts *Options) *Account {
-	a := &Account{client: client}
+	a := &Account{client: client, largest: largest, partSize: partSize}
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -106,7 +109,7 @@ func (a *Account) owns(ctx context.Context, bucket string) (bool, error) {
 // SignPut implements [storage.Putter]. s3blob refuses what the SDK can do by now.
 func (a *Account) SignPut(ctx context.Context, bucket, name, contentType string, life time.Duration) (string, error) {
 	signed, err := s3.NewPresignClient(a.client, s3.WithPresignExpires(life)).PresignPutObject(ctx, &s3.PutObjectInput{
-		Bucket: aws.String(bucket), Key: aws.String(name), ContentType: aws.String(contentType),
+		Bucket: aws.String(bucket), Key: aws.String(escaped(name)), ContentType: aws.String(contentType),
 	})
 	if err != nil {
 		return "", fmt.Errorf("s3bucket: signing: %w", err)

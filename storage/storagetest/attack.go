@@ -75,6 +75,7 @@ func Attacks() []Attack {
 		{"46b", "a callback that is shown the store", playCallback},
 		{"47", "an archive that unpacks elsewhere", playArchive},
 		{"48", "a store in another region", playRegion},
+		{"48a", "a store that says no region", playNowhere},
 		{"54a", "a write by a suspended tenant", playSuspended},
 		{"43b", "an upload that runs in the host's name", playActive},
 	}
@@ -235,6 +236,14 @@ func playRegion(ctx context.Context, s *Scene) string {
 	return ""
 }
 
+func playNowhere(ctx context.Context, s *Scene) string {
+	there := s.Catalog.Change(s.Acme.ID, func(t *tenant.Tenant) { t.Region, t.Placement.Bucket = "mars", "nowhere" })
+	if err := s.Host.Write(s.as(ctx, there), "file", "text/plain", []byte("x")); err == nil {
+		return "a tenant of a region has a file nobody knows where"
+	}
+	return ""
+}
+
 func playSuspended(ctx context.Context, s *Scene) string {
 	old := tenant.Admit(tenant.Without(ctx), s.Acme) // made before
 	s.Catalog.Change(s.Acme.ID, func(t *tenant.Tenant) { t.Status = tenant.Suspended })
@@ -246,7 +255,7 @@ func playSuspended(ctx context.Context, s *Scene) string {
 
 func playActive(ctx context.Context, s *Scene) string {
 	ctx = s.as(ctx, s.Acme)
-	for _, kind := range []string{"text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/xhtml+xml", "text/javascript"} {
+	for _, kind := range []string{"text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/xhtml+xml", "text/javascript", "application/unknown"} {
 		if err := s.Host.Write(ctx, "page", kind, []byte("<script>")); err != nil {
 			continue
 		}

@@ -174,3 +174,33 @@ func checkStatus(t *testing.T, h *House) {
 	wants(t, b.Delete(admitted, "file"), tenant.ErrSuspended)
 	wants(t, b.Copy(admitted, "copy", "file", nil), tenant.ErrSuspended)
 }
+
+// checkUnfinished: what is not a file yet is nowhere, and what a process that
+// died has left of one neither, until the tenant is erased.
+func checkUnfinished(t *testing.T, h *House) {
+	buckets := h.Buckets(t, nil)
+	ctx, b := As(t, buckets, h.Acme)
+	w, err := b.NewWriter(ctx, "file", &blob.WriterOptions{ContentType: "text/plain"})
+	must(t, err)
+	_, err = w.Write(make([]byte, 300<<10))
+	must(t, err)
+	raw, err := h.Account.Open(t.Context(), SharedBucket)
+	must(t, err)
+	must(t, raw.WriteAll(t.Context(), "tenants/1/files/left.18eb3aa6a4dbe370.tmp", []byte("half"), nil))
+	if got := list(ctx, t, b, "", ""); len(got) > 0 {
+		t.Errorf("there is %q", got)
+	}
+	if u, err := buckets.Usage(t.Context(), h.Acme); err != nil || u != (storage.Usage{}) {
+		t.Errorf("counted %+v, %v", u, err)
+	}
+	wants(t, b.WriteAll(ctx, "left.18eb3aa6a4dbe370.tmp", nil, nil), storage.ErrKey)
+	must(t, b.WriteAll(ctx, "fine.18eb3aa6a4dbe37.tmp", nil, nil))
+	must(t, w.Close())
+	if got := list(ctx, t, b, "", ""); !slices.Equal(got, []string{"file", "fine.18eb3aa6a4dbe37.tmp"}) {
+		t.Errorf("there is %q", got)
+	}
+	must(t, buckets.Erase(t.Context(), h.Acme))
+	if got := list(t.Context(), t, raw, "", ""); len(got) > 0 {
+		t.Errorf("after its end there is %q", got)
+	}
+}

@@ -37,7 +37,7 @@ func (Keys) Key(_ context.Context, t tenant.Tenant, number uint32) ([]byte, erro
 func checkSealed(t *testing.T, h *House) {
 	buckets := h.limited(t, storage.Quota{Bytes: 10 << 20}, storage.Options{Keys: Keys{}})
 	ctx, b := As(t, buckets, h.Acme)
-	for _, n := range []int{0, 1, 100, 64<<10 - 2, 64<<10 - 1, 64 << 10, 64<<10 + 1, 200_000} {
+	for _, n := range []int{0, 1, 100, 64<<10 - 2, 64<<10 - 1, 64 << 10, 64<<10 + 1, 128<<10 - 1, 200_000} {
 		content := strings.Repeat("0123456789", n/10+1)[:n]
 		if n > 1 {
 			ranges(ctx, t, b, content)
@@ -45,6 +45,7 @@ func checkSealed(t *testing.T, h *House) {
 			must(t, b.WriteAll(ctx, "file", []byte(content), nil))
 			holds(ctx, t, b, "file", content)
 		}
+		edges(ctx, t, b, content)
 		whole, err := b.NewRangeReader(ctx, "file", 0, math.MaxInt64, nil)
 		must(t, err)
 		got, err := io.ReadAll(whole)
@@ -84,6 +85,29 @@ func checkSealed(t *testing.T, h *House) {
 	ctx, b = As(t, buckets, h.Globex)
 	_, err = b.ReadAll(ctx, "file")
 	wants(t, err, storage.ErrCorrupt)
+}
+
+// edges reads a few bytes around the places where one package of a sealed file
+// ends and another begins, and around its end.
+func edges(ctx context.Context, t *testing.T, b *blob.Bucket, content string) {
+	t.Helper()
+	n := int64(len(content))
+	for at := int64(0); at <= n; at += 64 << 10 {
+		for offset := max(0, at-3); offset <= min(n, at+2); offset++ {
+			for _, length := range []int64{-1, 1, 2, 3, 4} {
+				in, err := b.NewRangeReader(ctx, "file", offset, length, nil)
+				must(t, err)
+				got, err := io.ReadAll(in)
+				end := n
+				if length >= 0 {
+					end = min(n, offset+length)
+				}
+				if err = errors.Join(err, in.Close()); err != nil || string(got) != content[offset:end] {
+					t.Errorf("%d bytes at %d of %d: got %d bytes, %v", length, offset, n, len(got), err)
+				}
+			}
+		}
+	}
 }
 
 func checkArchive(t *testing.T, h *House) {

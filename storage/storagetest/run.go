@@ -21,7 +21,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Maker) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, *House){
 		"files": checkFiles, "ranges": checkRanges, "listings": checkListings, "apart": checkApart,
-		"replacing": checkReplacing, "aborting": checkAborting, "status": checkStatus,
+		"replacing": checkReplacing, "aborting": checkAborting, "unfinished": checkUnfinished, "status": checkStatus,
 		"quota": checkQuota, "quota together": checkQuotaTogether, "trash": checkTrash, "sealed": checkSealed,
 		"archive": checkArchive, "own bucket": checkOwnBucket, "move": checkMove, "usage": checkUsage,
 	} {

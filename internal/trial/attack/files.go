@@ -65,7 +65,8 @@ func (s *scene) host(ctx context.Context, h *storagetest.House) (storagetest.Hos
 		return storagetest.Naive{Bucket: b}, b.Close, nil
 	}
 	b, err := storage.New(h.Catalog, storage.Stores{
-		"main": {Account: h.Account, Shared: storagetest.SharedBucket, Region: "earth"},
+		"main":    {Account: h.Account, Shared: storagetest.SharedBucket, Region: "earth"},
+		"nowhere": {Account: h.Account, Shared: storagetest.SharedBucket},
 	}, nil)
 	if err != nil {
 		return nil, nil, err
