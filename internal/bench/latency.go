@@ -34,11 +34,12 @@ func newLatency(name string, times []time.Duration) Latency {
 }
 
 // nodes says how often each thing is done that takes several nodes or tenants.
-type nodes struct{ drains, changes, neighbours int }
+type nodes struct{ drains, changes, neighbours, births int }
 
 func (n *nodes) flags(flags *flag.FlagSet) {
 	flags.IntVar(&n.drains, "drains", 200, "`number` of drains under 32 writers; 0 leaves them out")
 	flags.IntVar(&n.changes, "changes", 500, "`number` of changes of a tenant that another node sees; 0 leaves them out")
+	flags.IntVar(&n.births, "births", 40, "`number` of tenants that are made of each strategy, cold and from the stock; 0 leaves them out")
 	flags.IntVar(&n.neighbours, "neighbours", 20, "`number` of rounds beside a noisy neighbour; 0 leaves them out")
 }
 
@@ -51,8 +52,9 @@ func (n *nodes) measure(ctx context.Context) (all []Latency, err error) {
 		{n.drains, (*house).measureDrains},
 		{n.changes, (*house).measureChanges},
 		{n.neighbours, (*house).measureNeighbours},
+		{n.births, (*house).measureBirths},
 	}
-	if n.drains <= 0 && n.changes <= 0 && n.neighbours <= 0 {
+	if max(n.drains, n.changes, n.neighbours, n.births) <= 0 {
 		return nil, nil
 	}
 	env, err := environment()
