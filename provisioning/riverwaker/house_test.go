@@ -157,7 +157,7 @@ func (n *node) start(t *testing.T, workers int, k kind) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { n.stop(t) })
-	if workers > 0 {
+	if workers > 0 && n.empty != nil {
 		receive(t, n.empty)
 	}
 }
@@ -197,6 +197,17 @@ func finish(t *testing.T, h provisioning.Handle[none]) {
 	}
 }
 
+// anID is an operation's that there is not.
+func anID(n byte) provisioning.ID { return provisioning.ID{15: n} }
+
+// ask has an operation woken, in a transaction of its own.
+func ask(t *testing.T, pool *pgxpool.Pool, w provisioning.Waker, id provisioning.ID, at time.Time) {
+	t.Helper()
+	if err := pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error { return w.Wake(t.Context(), tx, id, at) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // jobs are how many jobs there are of an operation, by state.
 func jobs(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) map[string]int {
 	t.Helper()
@@ -226,4 +237,15 @@ func settled(t *testing.T, pool *pgxpool.Pool, id provisioning.ID, state string)
 			return
 		}
 	}
+}
+
+// connect is a pool of somebody's.
+func connect(t *testing.T, url string) *pgxpool.Pool {
+	t.Helper()
+	p, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
 }

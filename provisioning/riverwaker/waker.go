@@ -173,8 +173,8 @@ func (w *Waker) startClient(ctx context.Context) error {
 }
 
 // Stop implements [provisioning.Waker]. It returns when no job wakes this process
-// any more, or with ctx's error; River then ends what is left by itself. What
-// it had fetched goes to others.
+// any more, or with ctx's error; River then ends by itself, and to call Stop
+// again waits for that. What it had fetched goes to others.
 func (w *Waker) Stop(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -184,10 +184,10 @@ func (w *Waker) Stop(ctx context.Context) error {
 	}
 	err := w.client.Stop(ctx)
 	w.halt()
-	w.halt = nil
 	if err != nil {
 		return fmt.Errorf("riverwaker: stopping River: %w", err)
 	}
+	w.halt = nil
 	return nil
 }
 
@@ -195,16 +195,17 @@ func (w *Waker) Stop(ctx context.Context) error {
 // alone. An operation has at most one job that waits for now, and one for each
 // later moment: one for all would wake too early or too late for some of them.
 func (w *Waker) Wake(ctx context.Context, tx pgx.Tx, id provisioning.ID, at time.Time) error {
-	job := Job{Operation: id}
-	if at.After(time.Now()) {
-		job.At = at.UTC()
+	now := time.Now()
+	job, o := Job{Operation: id}, river.InsertOpts{Queue: w.queue}
+	if at.After(now) {
+		job.At, o.ScheduledAt = at.UTC(), at
 	}
-	found, err := w.insert(ctx, tx, job)
+	found, err := w.insert(ctx, tx, job, o)
 	if err == nil && found == rivertype.JobStateRunning {
 		// Who was woken by that one may have looked already, and cannot have
 		// seen what tx writes.
-		job.At = time.Now().UTC()
-		_, err = w.insert(ctx, tx, job)
+		job.At = now.UTC()
+		_, err = w.insert(ctx, tx, job, o)
 	}
 	if err != nil {
 		return fmt.Errorf("riverwaker: having operation %s woken: %w", id, err)
@@ -214,14 +215,12 @@ func (w *Waker) Wake(ctx context.Context, tx pgx.Tx, id provisioning.ID, at time
 
 // insert adds a job, unless there is one that has not ended. It returns the
 // state of that one, which cannot change before tx ends.
-func (w *Waker) insert(ctx context.Context, tx pgx.Tx, job Job) (found rivertype.JobState, err error) {
-	r, err := w.client.InsertTx(ctx, tx, job, &river.InsertOpts{
-		Queue: w.queue, ScheduledAt: job.At,
-		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
-			rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
-			rivertype.JobStateRunning, rivertype.JobStateScheduled,
-		}},
-	})
+func (w *Waker) insert(ctx context.Context, tx pgx.Tx, job Job, o river.InsertOpts) (found rivertype.JobState, err error) {
+	o.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: []rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+		rivertype.JobStateRunning, rivertype.JobStateScheduled,
+	}}
+	r, err := w.client.InsertTx(ctx, tx, job, &o)
 	if err != nil || !r.UniqueSkippedAsDuplicate {
 		return "", err
 	}
