@@ -13,9 +13,11 @@
 // worker has died, and those that came to a process without a worker to spare.
 //
 // River tells a process of a new job at once, or within a second where several
-// come in a tenth of one; what is for later comes within five seconds of its
-// time. It keeps one connection of each pool to listen on, which must not be
-// through a transaction pooler.
+// come in a tenth of one; what is for later comes a few seconds after its time at
+// most. When the process has died that leads River's, the others notice after
+// some fifteen seconds, and what is for later waits that long. River listens on a
+// connection of the pool's that it keeps; through a transaction pooler, where it
+// cannot, everything takes a second.
 //
 // River's tables are in a schema of their own, see [Options]. A host that has
 // River already shares its client by [NewWith].

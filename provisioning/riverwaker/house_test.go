@@ -229,11 +229,11 @@ func jobs(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) map[string]int {
 	return counts
 }
 
-// settled waits until all jobs of an operation are in a state.
-func settled(t *testing.T, pool *pgxpool.Pool, id provisioning.ID, state string) {
+// settled waits until all jobs of an operation are done.
+func settled(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) {
 	t.Helper()
 	for {
-		if counts := jobs(t, pool, id); len(counts) == 1 && counts[state] > 0 {
+		if counts := jobs(t, pool, id); len(counts) == 1 && counts["completed"] > 0 {
 			return
 		}
 	}

@@ -65,7 +65,7 @@ func TestWokenAgainWhileBeingWoken(t *testing.T) {
 	again()
 	n.spy.next(t, anID(1), again)
 	n.spy.next(t, anID(1), func() {})
-	settled(t, n.pool, anID(1), "completed")
+	settled(t, n.pool, anID(1))
 	if got := jobs(t, n.pool, anID(1)); got["completed"] != 2 {
 		t.Errorf("jobs: %v", got)
 	}
@@ -84,7 +84,7 @@ func TestInVain(t *testing.T) {
 	for _, id := range []provisioning.ID{h.ID(), anID(1)} {
 		ask(t, n.pool, n.waker, id, time.Time{})
 		n.spy.next(t, id, func() {})
-		settled(t, n.pool, id, "completed")
+		settled(t, n.pool, id)
 	}
 	if after := n.state(t, h.ID()); after.Token != before.Token || after.State != provisioning.Succeeded {
 		t.Errorf("was %+v\nis %+v", before, after)
@@ -140,6 +140,31 @@ func TestStopReturnsWithItsContext(t *testing.T) {
 		t.Errorf("stopping says %v", err)
 	}
 	close(goOn)
+	if err := w.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStartEndsWithItsContext starts a waker within a time that is over, and
+// within one that ends when it has started.
+func TestStartEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t, nil).Pool(t)
+	w := own(t, pool, &riverwaker.Options{})
+	woken := make(chan provisioning.ID)
+	tell := func(id provisioning.ID) { woken <- id }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Start(ctx, tell); !errors.Is(err, context.Canceled) {
+		t.Fatalf("starting says %v", err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	if err := w.Start(ctx, tell); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	ask(t, pool, w, anID(1), time.Time{})
+	receive(t, woken)
 	if err := w.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -50,7 +50,7 @@ func beVictim(ctx context.Context, url string) error {
 // die starts a process that dies of the job that comes, and returns when it has.
 func die(t *testing.T, url string, comes func()) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // G204: this test
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), victimVariable+"="+url)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -99,7 +99,7 @@ func TestKilledWhileBeingWoken(t *testing.T) {
 	if id := receive(t, woken); id != anID(1) {
 		t.Errorf("woke %v", id)
 	}
-	settled(t, pool, anID(1), "completed")
+	settled(t, pool, anID(1))
 	if err := w.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}

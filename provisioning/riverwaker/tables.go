@@ -23,7 +23,6 @@ type tables struct {
 	schema   string
 	migrator *rivermigrate.Migrator[pgx.Tx]
 	skip     bool // to make them
-	idle     bool // nothing is worked here
 }
 
 func newTables(pool *pgxpool.Pool, driver riverdriver.Driver[pgx.Tx], o Options) (*tables, error) {
@@ -31,7 +30,7 @@ func newTables(pool *pgxpool.Pool, driver riverdriver.Driver[pgx.Tx], o Options)
 	if err != nil {
 		return nil, fmt.Errorf("riverwaker: %w", err)
 	}
-	return &tables{pool: pool, schema: o.Schema, migrator: migrator, skip: o.SkipMigrations, idle: o.MaxWorkers < 0}, nil
+	return &tables{pool: pool, schema: o.Schema, migrator: migrator, skip: o.SkipMigrations}, nil
 }
 
 // Migrate brings River's tables up to date. [Waker.Start] does it too, unless it

@@ -66,6 +66,7 @@ type Waker struct {
 	worker *Worker
 	queue  string
 	tables *tables // nil when the client is the host's
+	works  bool    // so that the client is to be started
 
 	mu   sync.Mutex
 	halt context.CancelFunc // of the client; nil while it does not run
@@ -106,21 +107,13 @@ func New(pool *pgxpool.Pool, options *Options) (*Waker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Waker{client: client, worker: worker, queue: o.Queue, tables: t}, nil
+	return &Waker{client: client, worker: worker, queue: o.Queue, tables: t, works: o.MaxWorkers > 0}, nil
 }
 
 // NewWith returns a waker that shares the host's River client, whose tables are
-// in the catalog's database:
-//
-//	worker := new(riverwaker.Worker)
-//	river.AddWorker(workers, worker)
-//	client, err := river.NewClient(driver, &river.Config{Workers: workers, ...})
-//	...
-//	waker, err := riverwaker.NewWith(client, worker, river.QueueDefault)
-//
-// The client works the queue, in this process or in others. It is the host's to
-// migrate for, to start and to stop; what is there to do while no engine runs
-// waits for one.
+// in the catalog's database. The client works the queue, and the worker is among
+// its workers. It is the host's to migrate for, to start and to stop; what is
+// due while it runs and no engine does waits for one.
 func NewWith(client *river.Client[pgx.Tx], worker *Worker, queue string) (*Waker, error) {
 	switch {
 	case client == nil:
@@ -139,8 +132,8 @@ func NewWith(client *river.Client[pgx.Tx], worker *Worker, queue string) (*Waker
 func (w *Waker) Start(ctx context.Context, wake func(provisioning.ID)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.worker.wake.CompareAndSwap(nil, &wake) {
-		return errors.New("riverwaker: started before")
+	if w.halt != nil || !w.worker.wake.CompareAndSwap(nil, &wake) {
+		return errors.New("riverwaker: started before, and not stopped yet")
 	}
 	if err := w.startClient(ctx); err != nil {
 		w.worker.wake.Store(nil)
@@ -154,7 +147,7 @@ func (w *Waker) startClient(ctx context.Context) error {
 	if w.tables == nil {
 		return nil
 	}
-	if err := w.tables.ready(ctx); err != nil || w.tables.idle {
+	if err := w.tables.ready(ctx); err != nil || !w.works {
 		return err
 	}
 	// River runs for as long as the context that it was started with.

@@ -26,7 +26,7 @@ func TestWakesAnotherNode(t *testing.T) {
 		}
 	})
 	finish(t, h)
-	settled(t, first.pool, h.ID(), "completed")
+	settled(t, first.pool, h.ID())
 }
 
 // TestRetryElsewhere has a step ask for another try later, and stops the node
