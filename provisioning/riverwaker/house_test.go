@@ -164,7 +164,9 @@ func (n *node) start(t *testing.T, workers int, k kind) {
 
 func (n *node) stop(t *testing.T) {
 	t.Helper()
-	if err := n.engine.Stop(context.WithoutCancel(t.Context())); err != nil {
+	ctx, done := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer done()
+	if err := n.engine.Stop(ctx); err != nil {
 		t.Error(err)
 	}
 }
@@ -192,7 +194,9 @@ func request(t *testing.T, n *node, k kind) provisioning.Handle[none] {
 // finish waits until an operation has succeeded.
 func finish(t *testing.T, h provisioning.Handle[none]) {
 	t.Helper()
-	if _, err := h.Wait(t.Context()); err != nil {
+	ctx, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	if _, err := h.Wait(ctx); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -232,11 +236,12 @@ func jobs(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) map[string]int {
 // settled waits until all jobs of an operation are done.
 func settled(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) {
 	t.Helper()
-	for {
+	for began := time.Now(); time.Since(began) < time.Minute; {
 		if counts := jobs(t, pool, id); len(counts) == 1 && counts["completed"] > 0 {
 			return
 		}
 	}
+	t.Fatal("jobs were not done within a minute")
 }
 
 // connect is a pool of somebody's.

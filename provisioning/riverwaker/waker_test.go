@@ -36,7 +36,7 @@ func TestRetryElsewhere(t *testing.T) {
 	db := pgtest.New(t, nil)
 	k := single(func(_ context.Context, r *run) error {
 		if r.Token.Number == 1 {
-			return provisioning.Later(3*time.Second, errors.New("not there yet"))
+			return provisioning.Later(5*time.Second, errors.New("not there yet"))
 		}
 		return nil
 	})
