@@ -111,9 +111,16 @@ func New(pool *pgxpool.Pool, options *Options) (*Waker, error) {
 }
 
 // NewWith returns a waker that shares the host's River client, whose tables are
-// in the catalog's database. The client works the queue, and the worker is among
-// its workers. It is the host's to migrate for, to start and to stop; what is
-// due while it runs and no engine does waits for one.
+// in the catalog's database:
+//
+//	worker := new(riverwaker.Worker)
+//	river.AddWorker(workers, worker)
+//	client, err := river.NewClient(driver, &river.Config{Workers: workers, Queues: ...})
+//	...
+//	waker, err := riverwaker.NewWith(client, worker, river.QueueDefault)
+//
+// The client works the queue. It is the host's to migrate for, to start and to
+// stop; what is due while it runs and no engine does waits for one.
 func NewWith(client *river.Client[pgx.Tx], worker *Worker, queue string) (*Waker, error) {
 	switch {
 	case client == nil:
