@@ -236,12 +236,20 @@ func jobs(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) map[string]int {
 // settled waits until all jobs of an operation are done.
 func settled(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) {
 	t.Helper()
-	for began := time.Now(); time.Since(began) < time.Minute; {
-		if counts := jobs(t, pool, id); len(counts) == 1 && counts["completed"] > 0 {
-			return
+	until(t, func() bool {
+		counts := jobs(t, pool, id)
+		return len(counts) == 1 && counts["completed"] > 0
+	})
+}
+
+// until asks until the answer is yes.
+func until(t *testing.T, yes func() bool) {
+	t.Helper()
+	for began := time.Now(); !yes(); {
+		if time.Since(began) > time.Minute {
+			t.Fatal("it did not come to that within a minute")
 		}
 	}
-	t.Fatal("jobs were not done within a minute")
 }
 
 // connect is a pool of somebody's.

@@ -106,12 +106,14 @@ func TestSharedClient(t *testing.T) {
 // snoozed waits until the job of an operation was put off.
 func snoozed(t *testing.T, pool *pgxpool.Pool, id provisioning.ID) {
 	t.Helper()
-	for times := 0; times == 0; {
+	until(t, func() bool {
+		var times int
 		err := pool.QueryRow(t.Context(), `
 			SELECT coalesce(max((metadata->>'snoozes')::int), 0) FROM partywall_river.river_job WHERE args->>'operation' = $1`,
 			id.String()).Scan(&times)
 		if err != nil {
 			t.Fatal(err)
 		}
-	}
+		return times > 0
+	})
 }
