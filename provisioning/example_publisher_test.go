@@ -2,15 +2,9 @@ package provisioning_test
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"net/url"
-	"os"
-	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"gocloud.dev/pubsub"
 	"gocloud.dev/pubsub/mempubsub"
 
@@ -40,7 +34,7 @@ func ExamplePublisher() {
 			return nil
 		},
 	}}}}
-	engine, closeEngine := publisherEngine(ctx, &provisioning.Options{
+	engine, _, closeEngine := exampleEngine(ctx, &provisioning.Options{
 		Kinds: []provisioning.Definition{ship},
 		Publisher: provisioning.PublisherFunc(func(ctx context.Context, n provisioning.Notice) error {
 			return topic.Send(ctx, &pubsub.Message{
@@ -75,53 +69,5 @@ func ExamplePublisher() {
 func shutdown(ctx context.Context, end interface{ Shutdown(context.Context) error }) {
 	if err := end.Shutdown(ctx); err != nil {
 		panic(err)
-	}
-}
-
-// publisherEngine starts an engine on an empty catalog.
-func publisherEngine(ctx context.Context, o *provisioning.Options) (engine *provisioning.Engine, closeEngine func()) {
-	catalog, drop := publisherCatalog(ctx)
-	pool, err := pgxpool.New(ctx, catalog)
-	if err != nil {
-		panic(err)
-	}
-	if engine, err = provisioning.New(pool, nil, o); err != nil {
-		panic(err)
-	}
-	if err := engine.Start(ctx); err != nil {
-		panic(err)
-	}
-	return engine, func() {
-		if err := engine.Stop(ctx); err != nil {
-			panic(err)
-		}
-		pool.Close()
-		drop()
-	}
-}
-
-// publisherCatalog stands for the host's configuration: a database for this
-// example.
-func publisherCatalog(ctx context.Context) (catalog string, drop func()) {
-	server := os.Getenv("PARTYWALL_TEST_POSTGRES")
-	admin, err := pgx.Connect(ctx, server)
-	if err != nil {
-		panic(err)
-	}
-	at, err := url.Parse(server)
-	if err != nil {
-		panic(err)
-	}
-	at.Path = "pw_example_" + strings.ToLower(rand.Text()[:8])
-	if _, err := admin.Exec(ctx, "CREATE DATABASE "+at.Path); err != nil {
-		panic(err)
-	}
-	return at.String(), func() {
-		if _, err := admin.Exec(ctx, "DROP DATABASE "+at.Path+" WITH (FORCE)"); err != nil {
-			panic(err)
-		}
-		if err := admin.Close(ctx); err != nil {
-			panic(err)
-		}
 	}
 }
