@@ -125,10 +125,10 @@ func TestSeedTypes(t *testing.T) {
 	h.open(t, func(o *provisioning.Options) {
 		o.Lifecycle.Seed = provisioning.Seed(h.db, provisioning.SeedCSV(files, "*.csv"))
 	})
-	h.admin(t, `CREATE TYPE mood AS ENUM ('glad', 'sad')`, `
-		CREATE TABLE kinds (
+	h.admin(t, `CREATE TYPE public.mood AS ENUM ('glad', 'sad')`, `
+		CREATE TABLE public.kinds (
 			tenant_id bigint NOT NULL DEFAULT partywall.tenant(), id bigint NOT NULL, n numeric, yes boolean, at timestamptz,
-			doc jsonb, raw bytea, words text[], mood mood, note text, PRIMARY KEY (tenant_id, id))`, `SELECT partywall.protect('kinds')`)
+			doc jsonb, raw bytea, words text[], mood public.mood, note text, PRIMARY KEY (tenant_id, id))`, `SELECT partywall.protect('public.kinds')`)
 	o, _ := h.provision(t, tenant.Spec{Slug: "acme"})
 	if got := h.seeded(t, o); strings.Count(got, "x") != 2500 {
 		t.Errorf("%d rows", strings.Count(got, "x"))
