@@ -155,13 +155,13 @@ func TestFailureTellsNothing(t *testing.T) {
 			raw := ask(t, http.MethodGet, at+"/events", "").text
 			page := ask(t, http.MethodGet, at, "", "Accept", "text/html")
 			if message == nil {
-				for _, hidden := range []string{secret, "hunter2", "worker-in-the-cellar", o.Tenant.String(), "eu-1", signup.Actor + `"`, "token"} {
+				for _, hidden := range []string{secret, "hunter2", "worker-in-the-cellar", o.Tenant.String(), "eu-1", `:"` + signup.Actor + `"`, "token"} {
 					if strings.Contains(raw, hidden) || strings.Contains(ask(t, http.MethodGet, at, "").text, hidden) || strings.Contains(page.text, hidden) {
 						t.Errorf("%s is told", hidden)
 					}
 				}
 			}
-			if !strings.Contains(page.text, "This went wrong: Everything checked.") || !strings.Contains(page.text, "Try again") {
+			if !strings.Contains(page.text, "It failed at the step “Last checks”.") || !strings.Contains(page.text, "Try again") {
 				t.Errorf("%s", page.text)
 			}
 		})

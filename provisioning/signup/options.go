@@ -89,9 +89,8 @@ type Step struct {
 // defaultSteps are the steps that every tenant has.
 func defaultSteps() []Step {
 	return []Step{
-		{"tenant", "Account created"}, {"database", "Database prepared"}, {"domain", "Address set up"},
-		{"certificate", "Connection secured"}, {"seed", "First data filled in"}, {"verify", "Everything checked"},
-		{"activate", "Ready to use"},
+		{"tenant", "Account"}, {"database", "Database"}, {"domain", "Address"}, {"certificate", "Secure connection"},
+		{"seed", "First data"}, {"verify", "Last checks"}, {"activate", "Opening"},
 	}
 }
 

@@ -37,13 +37,13 @@
     if (!state) return;
     li.dataset.state = state;
     li.querySelector(".state").textContent = words[state];
-    if (state === "begun") began.set(event.step, Date.parse(event.at));
-    if (state === "done") {
-      if (began.has(event.step)) {
-        const seconds = Math.max(0, Date.parse(event.at) - began.get(event.step)) / 1000;
-        li.querySelector(".time").textContent = seconds.toFixed(2) + " s";
-      }
-      if (!event.message) now.textContent = title + ".";
+    if (state === "begun") {
+      began.set(event.step, Date.parse(event.at));
+      now.textContent = title + " …";
+    }
+    if (state === "done" && began.has(event.step)) {
+      const seconds = Math.max(0, Date.parse(event.at) - began.get(event.step)) / 1000;
+      li.querySelector(".time").textContent = seconds.toFixed(2) + " s";
     }
     if (state === "failed") now.textContent = title + ": being tried again.";
   };
