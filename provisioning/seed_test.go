@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/provisioning"
 	"github.com/partywall/partywall/tenant"
 )
@@ -309,5 +310,33 @@ func TestSeedIsThereOnce(t *testing.T) {
 				t.Errorf("%q after %d tries", got, tries.Load())
 			}
 		})
+	}
+}
+
+// forgetful does not keep in mind what was done.
+type forgetful struct{ *isolation.DB }
+
+func (f forgetful) Once(ctx context.Context, _ string, fn func(pgx.Tx) error) (bool, error) {
+	return true, f.Tx(ctx, nil, fn)
+}
+
+// TestSeedNeedsOnce takes away what keeps rows from being written twice.
+func TestSeedNeedsOnce(t *testing.T) {
+	t.Parallel()
+	h := site(t)
+	files := seeds(map[string]string{"orders.csv": "id,item\n1,one\n"})
+	var tries atomic.Int32
+	h.open(t, func(o *provisioning.Options) {
+		seed := provisioning.Seed(forgetful{h.db}, provisioning.SeedCSV(files, "*.csv"))
+		o.Lifecycle.Seed = func(ctx context.Context, who tenant.Tenant, progress func(float64, string)) error {
+			err := seed(ctx, who, progress)
+			if tries.Add(1) == 1 && err == nil {
+				return context.DeadlineExceeded // the answer was lost
+			}
+			return err
+		}
+	})
+	if o, _ := h.provision(t, tenant.Spec{Slug: "acme"}); o.State != provisioning.Undone || !strings.Contains(o.Reason, "orders.csv, line 2") {
+		t.Errorf("%s: %s", o.State, o.Reason)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,16 +26,16 @@ func Example() {
 		Database: db, Place: policy.Place, Seed: provisioning.Seed(db, provisioning.SeedCSV(seed, "*.csv")),
 	}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if err := engine.Start(ctx); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = engine.Stop(ctx) }()
 
 	handler, err := signup.New(engine, &signup.Options{Plans: []signup.Plan{{Name: "free"}}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/signup", handler)
@@ -48,19 +47,19 @@ func Example() {
 	// What a program does, and its customer sees.
 	answer, err := http.Post(server.URL+"/signup", "application/json", strings.NewReader(`{"slug": "blue-note", "plan": "free"}`)) //nolint:noctx // it is short
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	var started signup.Started
 	if err := json.NewDecoder(answer.Body).Decode(&started); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(answer.Status)
 	watch(server.URL + started.Events)
 
 	who, err := tenants.Refresh(ctx, tenant.BySlug("blue-note"))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	var records int
 	err = db.QueryRow(tenant.NewContext(ctx, who), `SELECT count(*) FROM records`).Scan(&records)
@@ -79,9 +78,9 @@ func Example() {
 
 // watch prints the steps that are done until the operation has ended.
 func watch(url string) {
-	answer, err := http.Get(url) //nolint:noctx,gosec // it ends with the operation
+	answer, err := http.Get(url) //nolint:noctx // it ends with the operation
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {

@@ -100,7 +100,7 @@ func TestCloseLetsGo(t *testing.T) {
 	server := httptest.NewServer(h.handler)
 	defer server.Close()
 	server.Config.RegisterOnShutdown(h.handler.Close)
-	l := listen(t, server.URL+at[strings.Index(at, "/signup"):], 0)
+	l := listen(t, server.URL+strings.TrimPrefix(at, h.at("")), 0)
 	if event, _ := l.next(t); event == nil {
 		t.Fatal("nothing was heard")
 	}
@@ -142,7 +142,7 @@ func TestFailureTellsNothing(t *testing.T) {
 					failed = append(failed, event.Step)
 				}
 			}
-			if end == nil || end.State != provisioning.Undone || end.Failed != "verify" || strings.Join(failed, " ") != "verify" {
+			if end == nil || end.State != provisioning.Undone || end.Failed != "verify" || end.Steps[5].State != "failed" || strings.Join(failed, " ") != "verify" {
 				t.Errorf("%+v, %v", end, failed)
 			}
 			if strings.Contains(strings.Join(said, " "), secret) != (message != nil) {

@@ -102,7 +102,7 @@ func manyFields(n int) string {
 func TestErrorsAreTold(t *testing.T) {
 	t.Parallel()
 	const secret = "password=hunter2"
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	closed, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,12 +140,22 @@ func TestErrorsAreTold(t *testing.T) {
 
 func TestTooFast(t *testing.T) {
 	t.Parallel()
+	// Two of three clients share a bucket once in 2,700 times, and not twice in a row.
+	if err := tooFast(t.Context()); err != nil {
+		if err = tooFast(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// tooFast has clients ask a handler more often than they may.
+func tooFast(ctx context.Context) error {
 	h, err := signup.New(&double{}, &signup.Options{Burst: 2, Every: time.Hour, TotalBurst: 5, TotalEvery: time.Hour})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	from := func(address, kind string) *httptest.ResponseRecorder {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/signup", strings.NewReader(`{"slug": "acme"}`))
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/signup", strings.NewReader(`{"slug": "acme"}`))
 		r.RemoteAddr = address
 		r.Header.Set("Content-Type", kind)
 		w := httptest.NewRecorder()
@@ -168,12 +178,13 @@ func TestTooFast(t *testing.T) {
 	} {
 		w := from(c.address, asJSON)
 		if w.Code != c.status || (w.Header().Get("Retry-After") != "") != (c.status == 429) {
-			t.Errorf("%d: %s: %d after %q", i, c.address, w.Code, w.Header().Get("Retry-After"))
+			return fmt.Errorf("%d: %s: %d after %q", i, c.address, w.Code, w.Header().Get("Retry-After"))
 		}
 	}
 	if w := from("192.0.2.1:1004", asForm); w.Code != 429 || !strings.Contains(w.Body.String(), "too many requests") {
-		t.Errorf("%d: %s", w.Code, w.Body)
+		return fmt.Errorf("%d: %s", w.Code, w.Body)
 	}
+	return nil
 }
 
 func TestWrongOptions(t *testing.T) {

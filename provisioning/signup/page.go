@@ -61,7 +61,7 @@ func asset(name, kind string) http.HandlerFunc {
 		}
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", "no-cache") // it is asked for with its tag
-		w.Header().Set("Etag", tag)
+		w.Header().Set("ETag", tag)
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text))
 	}
 }

@@ -112,7 +112,7 @@ func TestAssets(t *testing.T) {
 		if r.StatusCode != http.StatusOK || !strings.HasPrefix(r.Header.Get("Content-Type"), kind) || len(r.text) < 500 {
 			t.Errorf("%s: %d %s", name, r.StatusCode, r.Header.Get("Content-Type"))
 		}
-		if r = ask(t, http.MethodGet, at+"/"+name, "", "If-None-Match", r.Header.Get("Etag")); r.StatusCode != http.StatusNotModified {
+		if r = ask(t, http.MethodGet, at+"/"+name, "", "If-None-Match", r.Header.Get("ETag")); r.StatusCode != http.StatusNotModified {
 			t.Errorf("%s: %d", name, r.StatusCode)
 		}
 	}

@@ -29,7 +29,8 @@ type Status struct {
 type StepStatus struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
-	// State is "waiting", "begun", "done" or "undone".
+	// State is "waiting", "begun", "done" or "undone", and in the end "failed" of
+	// the step that did.
 	State   string    `json:"state"`
 	BeganAt time.Time `json:"began_at,omitzero"`
 	EndedAt time.Time `json:"ended_at,omitzero"`
@@ -110,9 +111,11 @@ func (h *Handler) status(w http.ResponseWriter, r *http.Request) {
 // public leaves out of an operation what is nobody else's business.
 func (h *Handler) public(o provisioning.Operation) *Status {
 	s := &Status{Operation: o.ID, State: o.State, StartedAt: o.CreatedAt, EndedAt: o.EndedAt}
-	var born provisioning.Birth
-	if err := json.Unmarshal(o.Input, &born); err == nil { // a later version's, if not
-		s.Slug = born.Slug
+	var birth struct { // of which no more is told
+		Slug string `json:"slug"`
+	}
+	if err := json.Unmarshal(o.Input, &birth); err == nil { // a later version's, if not
+		s.Slug = birth.Slug
 	}
 	if s.Succeeded() {
 		s.Location = h.opts.Location(s.Slug)
@@ -144,6 +147,9 @@ func (s *Status) add(step Step, at provisioning.StepState) {
 	}
 	if out.State == "" {
 		out.State = "waiting"
+	}
+	if s.State == provisioning.Undone && step.Name == s.Failed {
+		out.State = "failed"
 	}
 	s.Steps = append(s.Steps, out)
 }

@@ -27,7 +27,7 @@ func listen(t testing.TB, url string, seen int64) *listener {
 		t.Fatal(err)
 	}
 	if seen > 0 {
-		r.Header.Set("Last-Event-Id", strconv.FormatInt(seen, 10))
+		r.Header.Set("Last-Event-ID", strconv.FormatInt(seen, 10))
 	}
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
