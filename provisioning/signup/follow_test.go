@@ -21,10 +21,17 @@ func quietLogger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // TestEventsResume comes back for what it has not seen.
 func TestEventsResume(t *testing.T) {
 	t.Parallel()
-	h := build(t, nil)
+	h := build(t, func(_ *signup.Options, l *provisioning.Lifecycle) {
+		made := make(chan struct{})
+		close(made)
+		l.Resources = map[string]provisioning.Resource{"storage": places{made}}
+	})
 	at := h.begin(t, "acme")
 	close(h.hold)
-	all, _ := listen(t, at, 0).rest(t)
+	all, end := listen(t, at, 0).rest(t)
+	if end == nil || len(end.Steps) != 8 || end.Steps[7].Name != "storage" || end.Steps[7].State != "done" { // one besides
+		t.Errorf("%+v", end)
+	}
 	for _, seen := range []int{1, len(all) / 2, len(all) - 1, len(all), len(all) + 10} {
 		events, end := listen(t, at, int64(seen)).rest(t)
 		if len(events) != max(len(all)-seen, 0) || end == nil || !end.Succeeded() {

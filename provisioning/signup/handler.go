@@ -39,8 +39,8 @@ type Handler struct {
 	closing chan struct{}
 }
 
-// New returns a handler that has engine make tenants. It checks everything and
-// starts nothing.
+// New returns a handler that has engine make tenants, for all paths that begin
+// with [Options.Prefix]. It checks everything and starts nothing.
 func New(engine Engine, options *Options) (*Handler, error) {
 	h := &Handler{
 		engine: engine, opts: options.withDefaults(), mux: http.NewServeMux(), origins: http.NewCrossOriginProtection(),

@@ -181,7 +181,7 @@ func tooFast(ctx context.Context) error {
 			return fmt.Errorf("%d: %s: %d after %q", i, c.address, w.Code, w.Header().Get("Retry-After"))
 		}
 	}
-	if w := from("192.0.2.1:1004", asForm); w.Code != 429 || !strings.Contains(w.Body.String(), "too many requests") {
+	if w := from("192.0.2.1:1004", asForm); w.Code != 429 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many requests") {
 		return fmt.Errorf("%d: %s", w.Code, w.Body)
 	}
 	return nil

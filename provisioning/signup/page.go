@@ -2,6 +2,7 @@ package signup
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -32,6 +33,9 @@ var assets embed.FS
 // show sends a page.
 func (h *Handler) show(w http.ResponseWriter, r *http.Request, status int, v View) {
 	v.Prefix, v.Plans = h.opts.Prefix, h.opts.Plans
+	if v.Key == "" && v.Status == nil {
+		v.Key = rand.Text()
+	}
 	var page bytes.Buffer // so that half a page is never sent
 	if err := h.page.Execute(&page, v); err != nil {
 		h.opts.Logger.ErrorContext(r.Context(), "signup: page failed", "error", err)

@@ -2,6 +2,7 @@ package signup_test
 
 import (
 	"encoding/json"
+	"html/template"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -212,6 +213,31 @@ func TestOthersOperations(t *testing.T) {
 		}
 	}
 	if r := ask(t, http.MethodGet, h.url+"/7", "", "Accept", "text/html"); r.StatusCode != http.StatusNotFound || !strings.Contains(r.text, "no such sign-up") {
+		t.Errorf("%d: %s", r.StatusCode, r.text)
+	}
+}
+
+// TestOwnPage has a host show its own page, and one that does not work.
+func TestOwnPage(t *testing.T) {
+	t.Parallel()
+	own := template.Must(template.New("").Parse(`{{if .Status}}{{range .Status.Steps}}[{{.Title}} {{.State}}]{{end}}{{else}}{{.Prefix}} {{.Form.Fields.email}} {{.Problem.Of "slug"}}{{end}}`))
+	id, err := provisioning.ParseID("01976a3e-5f00-7000-8000-000000000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, at := serve(t, &double{id: id}, &signup.Options{
+		Page: own, Policy: "default-src 'self'", Steps: []signup.Step{{Name: "tenant", Title: "Your shop"}, {Name: "seed"}},
+	})
+	r := ask(t, http.MethodGet, at+"/"+id.String(), "", "Accept", "text/html")
+	if r.text != "[Your shop waiting][seed waiting]" || r.Header.Get("Content-Security-Policy") != "default-src 'self'" {
+		t.Errorf("%s: %s", r.Header.Get("Content-Security-Policy"), r.text)
+	}
+	r = ask(t, http.MethodPost, at, "slug=-&email=ann%40example.com", "Content-Type", asForm)
+	if want := "/signup ann@example.com begins or ends with &#39;-&#39;"; r.text != want {
+		t.Errorf("%s", r.text)
+	}
+	_, at = serve(t, &double{}, &signup.Options{Page: template.Must(template.New("").Parse(`half {{.Nothing}}`)), Logger: quietLogger()})
+	if r := ask(t, http.MethodGet, at, ""); r.StatusCode != http.StatusInternalServerError || strings.Contains(r.text, "half") {
 		t.Errorf("%d: %s", r.StatusCode, r.text)
 	}
 }

@@ -1,7 +1,6 @@
 package signup
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -22,7 +21,7 @@ type Started struct {
 
 // form shows the form.
 func (h *Handler) form(w http.ResponseWriter, r *http.Request) {
-	h.show(w, r, http.StatusOK, View{Key: rand.Text()})
+	h.show(w, r, http.StatusOK, View{})
 }
 
 // start has a tenant made.
@@ -39,8 +38,8 @@ func (h *Handler) start(w http.ResponseWriter, r *http.Request) {
 	case isForm(r):
 		p := problemOf(err)
 		h.note(w, r, p, err)
-		if key == "" || errors.Is(err, provisioning.ErrKeyUsed) { // or the same answer comes for ever
-			key = rand.Text()
+		if errors.Is(err, provisioning.ErrKeyUsed) { // or the same answer comes for ever
+			key = ""
 		}
 		h.show(w, r, p.Status, View{Form: f, Key: key, Problem: p})
 	default:
@@ -53,12 +52,12 @@ func (h *Handler) ask(w http.ResponseWriter, r *http.Request) (f Form, key strin
 	if err := h.origins.Check(r); err != nil {
 		return f, "", id, fmt.Errorf("%w: %w", errOrigin, err)
 	}
-	if wait := h.limits.wait(h.opts.Client(r)); wait > 0 {
-		return f, "", id, &limited{wait}
-	}
-	f, key, err = read(w, r)
+	f, key, err = read(w, r) // before the limit, so that the form comes back as it was filled in
 	if err != nil {
 		return f, "", id, err
+	}
+	if wait := h.limits.wait(h.opts.Client(r)); wait > 0 {
+		return f, key, id, &limited{wait}
 	}
 	slug, err := tenant.NormalizeSlug(f.Slug)
 	if err != nil {

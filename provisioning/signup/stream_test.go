@@ -59,6 +59,8 @@ func (l *listener) next(t testing.TB) (event *signup.Event, end *signup.Status) 
 			if err := json.Unmarshal([]byte(data), end); err != nil {
 				t.Fatalf("%s: %v", data, err)
 			}
+			for l.Scan() { // until the server has let go
+			}
 			return nil, end
 		case l.Text() == "" && data != "":
 			event = new(signup.Event)
