@@ -51,7 +51,7 @@ func (s *server) bootstrap(ctx context.Context, database, schema string) error {
 			return err
 		}
 		return s.migrate(ctx, conn, Target{
-			Server: s.name, Database: database, Schema: schema, Strategy: s.strategyIn(database),
+			Server: s.name, Database: database, Schema: schema, Strategy: s.strategyIn(database), Path: quote(schema),
 		})
 	})
 }
@@ -161,11 +161,7 @@ func (s *server) migrate(ctx context.Context, conn *pgx.Conn, to Target) error {
 	if s.opts.Migrate == nil {
 		return nil
 	}
-	path := quote(to.Schema)
-	if to.Schema != s.opts.Schema {
-		path += ", " + quote(s.opts.Schema)
-	}
-	if _, err := conn.Exec(ctx, `SET search_path = `+path); err != nil {
+	if _, err := conn.Exec(ctx, `SET search_path = `+to.Path); err != nil {
 		return err
 	}
 	if err := s.opts.Migrate(ctx, conn, to); err != nil {
