@@ -144,7 +144,7 @@ func (l *ledger) compare(ctx context.Context, list []Migration, accept bool) err
 		change = `UPDATE SET file = excluded.file, digest = excluded.digest WHERE s.digest <> excluded.digest`
 	}
 	_, err := l.pool.Exec(ctx, `INSERT INTO partywall_schema.migration_seen AS s (version, file, digest)
-		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[]) ON CONFLICT (version) DO `+change, versions, files, digests)
+		SELECT version, file, digest FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (version, file, digest) ON CONFLICT (version) DO `+change, versions, files, digests)
 	if err != nil {
 		return fmt.Errorf("schema: writing down the migrations: %w", err)
 	}

@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/partywall/partywall/isolation"
@@ -97,11 +98,13 @@ func (r *Report) Err() error {
 
 // String is for people.
 func (r *Report) String() string {
-	text := fmt.Sprintf("schema version %d in %d places:", r.Version, r.Places())
+	text := &strings.Builder{}
+	fmt.Fprintf(text, "schema version %d in %d places:", r.Version, r.Places())
 	for _, o := range []Outcome{Current, Applied, Ahead, Absent, Failed, Held, Left} {
 		if n := r.Counts[o]; n > 0 {
-			text += fmt.Sprintf(" %d %s", n, o)
+			fmt.Fprintf(text, " %d %s", n, o)
 		}
 	}
-	return text + fmt.Sprintf(" (%s)", r.Took.Round(time.Millisecond))
+	fmt.Fprintf(text, " (%s)", r.Took.Round(time.Millisecond))
+	return text.String()
 }

@@ -1,0 +1,119 @@
+package schema_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+
+	"github.com/partywall/partywall/provisioning/schema"
+	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/pgtenant"
+)
+
+// many makes n schemas that are current with the shop's migrations, and a
+// catalog on PostgreSQL of who has them.
+func many(b *testing.B, n int) (*house, *pgtenant.Catalog) {
+	b.Helper()
+	h := build(b, shop(nil))
+	catalog, err := pgtenant.Open(b.Context(), h.catalog, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(catalog.Close)
+	h.exec(b, fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..%d LOOP EXECUTE format('CREATE SCHEMA shop_%%s', i); END LOOP; END $$`, n))
+	var working sync.WaitGroup
+	for part := range 8 {
+		working.Go(func() {
+			for i := part + 1; i <= n; i += 8 {
+				_, err := catalog.Create(b.Context(), tenant.Spec{Slug: fmt.Sprintf("shop-%d", i), Status: tenant.Active, Placement: tenant.Placement{
+					Server: "eu-1", Strategy: tenant.Schema, Schema: fmt.Sprintf("shop_%d", i),
+				}})
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	working.Wait()
+	return h, catalog
+}
+
+func fleetOver(b *testing.B, h *house, tenants schema.Tenants, files fstest.MapFS) *schema.Fleet {
+	b.Helper()
+	fleet, err := schema.New(h.catalog, h, tenants, load(b, files, nil), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return fleet
+}
+
+// BenchmarkOneColumn adds a column in a thousand schemas, by the fleet and then
+// by goose alone, one schema after another, and compares.
+func BenchmarkOneColumn(b *testing.B) {
+	const n = 1000
+	h, catalog := many(b, n)
+	apply(b, fleetOver(b, h, catalog, shop(nil)), nil)
+	note := map[string]string{"003_note.sql": note}
+	for b.Loop() {
+		began := time.Now()
+		report := apply(b, fleetOver(b, h, catalog, shop(note)), nil)
+		fleet := time.Since(began)
+		if report.Counts[schema.Applied] != n+1 {
+			b.Fatal(report, report.Err())
+		}
+		began = time.Now()
+		alone(b, h, n, shop(map[string]string{"003_note.sql": note["003_note.sql"], "004_price.sql": "-- +goose Up\nALTER TABLE orders ADD COLUMN price text;\n"}))
+		goose := time.Since(began)
+		b.ReportMetric(fleet.Seconds()*1000/n, "fleet-ms/schema")
+		b.ReportMetric(goose.Seconds()*1000/n, "goose-ms/schema")
+		b.ReportMetric(goose.Seconds()/fleet.Seconds(), "ratio")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// alone is how goose is used without a fleet.
+func alone(b *testing.B, h *house, n int, files fstest.MapFS) {
+	b.Helper()
+	for i := 1; i <= n; i++ {
+		config, err := pgx.ParseConfig(h.data.URL)
+		if err != nil {
+			b.Fatal(err)
+		}
+		config.RuntimeParams["search_path"] = fmt.Sprintf("shop_%d, public", i)
+		db := stdlib.OpenDB(*config)
+		if err := up(b.Context(), db, files); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func up(ctx context.Context, db *sql.DB, files fstest.MapFS) error {
+	defer func() { _ = db.Close() }()
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files)
+	if err != nil {
+		return err
+	}
+	_, err = provider.Up(ctx)
+	return err
+}
+
+// BenchmarkNothingToDo applies to ten thousand schemas that are current.
+func BenchmarkNothingToDo(b *testing.B) {
+	const n = 10_000
+	h, catalog := many(b, n)
+	fleet := fleetOver(b, h, catalog, shop(nil))
+	apply(b, fleet, nil)
+	for b.Loop() {
+		if report := apply(b, fleet, nil); report.Counts[schema.Current] != n+1 || len(report.Results) != 0 {
+			b.Fatal(report)
+		}
+	}
+}
