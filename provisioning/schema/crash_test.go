@@ -28,7 +28,11 @@ import (
 const crashHouse = "PARTYWALL_TEST_FLEET"
 
 // crashSite is where the child works.
-type crashSite struct{ App, Migrator, Catalog string }
+type crashSite struct {
+	App      string `json:"app"`
+	Migrator string `json:"migrator"`
+	Catalog  string `json:"catalog"`
+}
 
 const crashPlaces = 60
 

@@ -85,7 +85,7 @@ func build(t testing.TB, files fstest.MapFS) *house {
 	t.Cleanup(h.tenants.Close)
 	h.DB, err = isolation.Open(t.Context(), h.tenants,
 		isolation.Servers{"eu-1": {App: h.data.As(appRole), Migrator: h.data.URL, MaxConns: 4}},
-		&isolation.Options{Migrate: load(t, files, nil).Migrate, Logger: silent()})
+		&isolation.Options{Migrate: load(t, files).Migrate, Logger: silent()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,16 +122,16 @@ func (h *house) add(t testing.TB, p tenant.Placement) tenant.Tenant {
 // fleet returns the house's fleet with the migrations given.
 func (h *house) fleet(t testing.TB, files fstest.MapFS, opts *schema.FleetOptions) *schema.Fleet {
 	t.Helper()
-	fleet, err := schema.New(h.catalog, h, h.tenants, load(t, files, nil), opts)
+	fleet, err := schema.New(h.catalog, h, h.tenants, load(t, files), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return fleet
 }
 
-func load(t testing.TB, files fstest.MapFS, opts *schema.Options) *schema.Migrations {
+func load(t testing.TB, files fstest.MapFS) *schema.Migrations {
 	t.Helper()
-	migrations, err := schema.Load(files, opts)
+	migrations, err := schema.Load(files, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package schema
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 func (l *linter) createIndex(c *cursor) {
 	unique := has(l.words[:min(2, len(l.words))], "unique")
@@ -127,10 +130,8 @@ func (l *linter) judge(k madeKey) {
 	if to := l.tables[k.refers]; k.refers != "" && (to == nil || to.shared) {
 		return
 	}
-	for _, column := range k.columns {
-		if column == l.column {
-			return
-		}
+	if slices.Contains(k.columns, l.column) {
+		return
 	}
 	k.at.Problem = k.what + " of " + k.table + " does not have " + l.column + " in it"
 	k.at.Instead = "put " + l.column + " first: (" + strings.Join(append([]string{l.column}, k.columns...), ", ") + ")"
@@ -139,12 +140,8 @@ func (l *linter) judge(k madeKey) {
 
 func (l *linter) unneeded(a *allow) {
 	f := Finding{File: a.file, Line: a.line, Rule: RuleAllow}
-	known := false
-	for _, rule := range rules() {
-		known = known || rule == a.rule
-	}
 	switch {
-	case !known || a.reason == "":
+	case !slices.Contains(rules(), a.rule) || a.reason == "":
 		f.Problem, f.Instead = "an annotation without a rule and a reason", "-- partywall:allow RULE REASON, with one of "+strings.Join(rules(), ", ")
 	case !a.used:
 		f.Problem, f.Instead = "nothing here needs to be allowed "+a.rule, "remove it"

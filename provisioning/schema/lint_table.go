@@ -70,8 +70,7 @@ func (l *linter) table(name string) *table {
 // target takes the name of what a statement works on, and minds its schema.
 func (l *linter) target(c *cursor) (string, *table) {
 	schema, table := c.path()
-	switch {
-	case schema != "" && schema != "partywall" && schema != "pg_temp":
+	if schema != "" && schema != "partywall" && schema != "pg_temp" {
 		l.find(RuleSchema, "name "+table+" alone: the search_path is the place's", "%s.%s is the same table in every place", schema, table)
 	}
 	return table, l.table(table)

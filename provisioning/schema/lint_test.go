@@ -71,7 +71,7 @@ func TestLint(t *testing.T) {
 			t.Parallel()
 			text := "-- +goose Up\n" + test.sql + "\n-- +goose Down\nDROP TABLE orders;\n"
 			var got []string
-			for _, f := range load(t, shop(map[string]string{"003_it.sql": text}), nil).Lint() {
+			for _, f := range load(t, shop(map[string]string{"003_it.sql": text})).Lint() {
 				if f.File != "003_it.sql" || f.Instead == "" || f.Problem == "" {
 					t.Errorf("%+v", f)
 				}

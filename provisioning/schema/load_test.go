@@ -94,7 +94,7 @@ func TestNewTellsAllMistakes(t *testing.T) {
 func TestReleaseIsOfWords(t *testing.T) {
 	t.Parallel()
 	release := func(sql string) string {
-		return load(t, folder(map[string]string{"001_a.sql": sql}), nil).Release()
+		return load(t, folder(map[string]string{"001_a.sql": sql})).Release()
 	}
 	first := release("-- +goose Up\nCREATE TABLE a (id int);\n-- +goose Down\nDROP TABLE a;")
 	if same := release("-- +goose Up\r\n-- partywall:allow table-without-tenant why\r\ncreate  table A (id /* ! */ int);\r\n"); same != first {

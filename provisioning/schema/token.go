@@ -56,24 +56,12 @@ func next(sql string) (int, kind) {
 	if blank(sql) > 0 {
 		return 0, symbol
 	}
+	if size, k := quotes(sql); size > 0 {
+		return size, k
+	}
 	r, size := utf8.DecodeRuneInString(sql)
 	switch {
-	case r == '\'':
-		return quoted(sql, 0, '\'', false), text
-	case r == '"':
-		return quoted(sql, 0, '"', false), name
-	case (r == 'e' || r == 'E') && strings.HasPrefix(sql[1:], "'"):
-		return quoted(sql, 1, '\'', true), text
-	case strings.ContainsRune("bBxXnN", r) && strings.HasPrefix(sql[1:], "'"):
-		return quoted(sql, 1, '\'', false), text
-	case (r == 'u' || r == 'U') && strings.HasPrefix(sql[1:], "&'"):
-		return quoted(sql, 2, '\'', false), text
-	case (r == 'u' || r == 'U') && strings.HasPrefix(sql[1:], `&"`):
-		return quoted(sql, 2, '"', false), name
 	case r == '$':
-		if n := dollar(sql); n > 0 {
-			return n, text
-		}
 		return size + span(sql[size:], isDigit), number
 	case isDigit(r):
 		return size + span(sql[size:], func(r rune) bool { return isDigit(r) || r == '.' || unicode.IsLetter(r) }), number
@@ -81,6 +69,30 @@ func next(sql string) (int, kind) {
 		return size + span(sql[size:], func(r rune) bool { return isFirst(r) || isDigit(r) || r == '$' }), word
 	}
 	return size, symbol
+}
+
+// quotes measures the string or quoted name that sql begins with; 0 is none.
+func quotes(sql string) (int, kind) {
+	switch sql[0] {
+	case '\'':
+		return quoted(sql, 0, '\'', false), text
+	case '"':
+		return quoted(sql, 0, '"', false), name
+	case '$':
+		return dollar(sql), text
+	}
+	prefix, rest := strings.ToLower(sql[:1]), sql[1:]
+	switch {
+	case prefix == "e" && strings.HasPrefix(rest, "'"):
+		return quoted(sql, 1, '\'', true), text
+	case strings.Contains("bxn", prefix) && strings.HasPrefix(rest, "'"):
+		return quoted(sql, 1, '\'', false), text
+	case prefix == "u" && strings.HasPrefix(rest, "&'"):
+		return quoted(sql, 2, '\'', false), text
+	case prefix == "u" && strings.HasPrefix(rest, `&"`):
+		return quoted(sql, 2, '"', false), name
+	}
+	return 0, symbol
 }
 
 // blank measures the blanks and comments that sql begins with.
