@@ -48,7 +48,12 @@ func (f *Fleet) Apply(ctx context.Context, options *ApplyOptions) (*Report, erro
 	if err := f.ledger.open(ctx); err != nil {
 		return &r.report, err
 	}
-	if err := f.ledger.compare(ctx, f.migrations.list, opts.AcceptChanges); err != nil {
+	if !opts.AcceptChanges {
+		if err := f.ledger.compare(ctx, f.migrations.list); err != nil {
+			return &r.report, err
+		}
+	}
+	if err := f.ledger.see(ctx, f.migrations.list); err != nil {
 		return &r.report, err
 	}
 	sites, err := f.sites(ctx, opts.Query)

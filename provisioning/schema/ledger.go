@@ -131,25 +131,12 @@ func (l *ledger) forget(ctx context.Context, gone []key) error {
 	return nil
 }
 
-// compare writes down the migrations that nobody has seen before, and fails with
-// a [*ChangedError] for those that were others then, unless they are accepted.
-func (l *ledger) compare(ctx context.Context, list []Migration, accept bool) error {
-	var versions []int64
-	var files, digests []string
-	for _, m := range list {
-		versions, files, digests = append(versions, m.Version), append(files, m.name()), append(digests, m.digest)
-	}
-	change := `NOTHING`
-	if accept {
-		change = `UPDATE SET file = excluded.file, digest = excluded.digest WHERE s.digest <> excluded.digest`
-	}
-	_, err := l.pool.Exec(ctx, `INSERT INTO partywall_schema.migration_seen AS s (version, file, digest)
-		SELECT version, file, digest FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (version, file, digest) ON CONFLICT (version) DO `+change, versions, files, digests)
-	if err != nil {
-		return fmt.Errorf("schema: writing down the migrations: %w", err)
-	}
-	rows, err := l.pool.Query(ctx, `SELECT n.file FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (version, file, digest)
-		JOIN partywall_schema.migration_seen s USING (version) WHERE s.digest <> n.digest ORDER BY n.version`, versions, files, digests)
+// compare fails with a [*ChangedError] for migrations that were others when they
+// first ran.
+func (l *ledger) compare(ctx context.Context, list []Migration) error {
+	versions, _, digests := lists(list)
+	rows, err := l.pool.Query(ctx, `SELECT s.file FROM unnest($1::bigint[], $2::text[]) AS n (version, digest)
+		JOIN partywall_schema.migration_seen s USING (version) WHERE s.digest <> n.digest ORDER BY n.version`, versions, digests)
 	if err != nil {
 		return fmt.Errorf("schema: reading the migrations: %w", err)
 	}
@@ -158,4 +145,24 @@ func (l *ledger) compare(ctx context.Context, list []Migration, accept bool) err
 		err = &ChangedError{Files: changed}
 	}
 	return err
+}
+
+// see writes down how the migrations are now.
+func (l *ledger) see(ctx context.Context, list []Migration) error {
+	versions, files, digests := lists(list)
+	_, err := l.pool.Exec(ctx, `INSERT INTO partywall_schema.migration_seen AS s (version, file, digest)
+		SELECT version, file, digest FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n (version, file, digest)
+		ON CONFLICT (version) DO UPDATE SET file = excluded.file, digest = excluded.digest WHERE s.digest <> excluded.digest`,
+		versions, files, digests)
+	if err != nil {
+		return fmt.Errorf("schema: writing down the migrations: %w", err)
+	}
+	return nil
+}
+
+func lists(list []Migration) (versions []int64, files, digests []string) {
+	for _, m := range list {
+		versions, files, digests = append(versions, m.Version), append(files, m.name()), append(digests, m.digest)
+	}
+	return versions, files, digests
 }

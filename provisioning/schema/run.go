@@ -70,56 +70,24 @@ func (r *run) all(ctx context.Context, tasks []*task) error {
 
 // phase does some tasks, and returns when all have ended.
 func (r *run) phase(ctx context.Context, tasks []*task) {
-	var working sync.WaitGroup
-	for _, list := range byServer(tasks) {
-		q := newQueue(list)
-		for range min(r.fleet.opts.Workers, len(list)) {
-			working.Go(func() {
-				for t := q.next(ctx); t != nil; {
-					t = r.stay(ctx, q, t)
-				}
-			})
-		}
-	}
-	working.Wait()
+	r.fleet.crew(ctx, tasks, job{
+		arrive: func(conn *pgx.Conn) (func(*queue, *task), func(), error) {
+			v, err := r.fleet.migrations.visitor(conn)
+			if err != nil {
+				return nil, nil, err
+			}
+			return func(q *queue, t *task) { r.visit(ctx, v, q, t) }, v.close, nil
+		},
+		missed: func(q *queue, t *task, err error) {
+			t.attempts++
+			r.settle(ctx, q, t, visit{version: t.known.version}, placeError(t.Target, nil, "", err))
+		},
+	})
 	for _, t := range tasks {
 		if !t.settled {
 			r.add(t, Result{Outcome: Left, Version: t.known.version})
 		}
 	}
-}
-
-// stay connects to the database of a task, does it and those after it that are
-// in the same database, and returns the next one.
-func (r *run) stay(ctx context.Context, q *queue, t *task) (next *task) {
-	err := r.fleet.places.AtPlace(ctx, t.Target, func(conn *pgx.Conn) error {
-		q.misses.Store(0)
-		v, err := r.fleet.migrations.visitor(conn)
-		if err != nil {
-			return err
-		}
-		defer v.close()
-		for database := t.Database; t != nil && t.Database == database; t = q.next(ctx) {
-			r.visit(ctx, v, q, t)
-			if conn.IsClosed() {
-				t = nil
-				return nil
-			}
-		}
-		next, t = t, nil
-		return nil
-	})
-	if t != nil { // nobody has been there
-		t.attempts++
-		if lost(err) {
-			q.misses.Add(1)
-		}
-		r.settle(ctx, q, t, visit{version: t.known.version}, placeError(t.Target, nil, "", err))
-	}
-	if next == nil {
-		next = q.next(ctx)
-	}
-	return next
 }
 
 // visit does one task on a connection.

@@ -94,11 +94,24 @@ func (v *visitor) bring(ctx context.Context, to isolation.Target, wait bool) (di
 	return did, nil
 }
 
+// peek goes to a place and reads which versions have run there, without a lock.
+// It fails with [errAbsent].
+func (v *visitor) peek(ctx context.Context, to isolation.Target) error {
+	if err := v.enter(ctx, to); err != nil {
+		return err
+	}
+	hasTable, err := v.exists(ctx, to)
+	if err == nil && hasTable {
+		return v.versions.read(ctx, v.live.conn)
+	}
+	clear(v.versions.done)
+	return err
+}
+
 var errAbsent = errors.New("schema: there is no such schema")
 
 // lock takes the place's lock and looks whether it has goose's table.
 func (v *visitor) lock(ctx context.Context, to isolation.Target, wait bool) (hasTable bool, err error) {
-	v.versions.table = pgx.Identifier{to.Schema, v.migrations.opts.Table}.Sanitize()
 	got := true
 	if wait {
 		// The wait is bounded by ctx, since whoever has the lock is at work.
@@ -113,14 +126,22 @@ func (v *visitor) lock(ctx context.Context, to isolation.Target, wait bool) (has
 		return false, errBusy
 	}
 	// After the lock, so that what whoever had it has done is seen.
+	hasTable, err = v.exists(ctx, to)
+	if err != nil {
+		v.unlock(ctx, to)
+	}
+	return hasTable, err
+}
+
+// exists reports whether the place has goose's table. It fails with [errAbsent]
+// when there is no place.
+func (v *visitor) exists(ctx context.Context, to isolation.Target) (hasTable bool, err error) {
+	v.versions.table = pgx.Identifier{to.Schema, v.migrations.opts.Table}.Sanitize()
 	var there bool
 	err = v.live.conn.QueryRow(ctx, `SELECT to_regnamespace($1) IS NOT NULL, to_regclass($2) IS NOT NULL`, pgx.QueryExecModeExec,
 		pgx.Identifier{to.Schema}.Sanitize(), v.versions.table).Scan(&there, &hasTable)
 	if err == nil && !there {
 		err = errAbsent
-	}
-	if err != nil {
-		v.unlock(ctx, to)
 	}
 	return hasTable, err
 }
