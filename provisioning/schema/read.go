@@ -78,7 +78,7 @@ func readFile(files fs.FS, name string, version int64) (Migration, error) {
 	}
 	recorded, err := record(folder{name: step.text}, version)
 	if err != nil {
-		return wrong(parseError(err))
+		return wrong(parseError(name, err))
 	}
 	if len(recorded.statements) == 0 {
 		return wrong(errors.New("no statement between -- +goose Up and -- +goose Down"))
@@ -91,12 +91,12 @@ func readFile(files fs.FS, name string, version int64) (Migration, error) {
 }
 
 // parseError is what goose's parser says, without what goose says around it.
-func parseError(err error) error {
-	_, text, found := strings.Cut(err.Error(), "failed to parse migration: ")
+func parseError(name string, err error) error {
+	_, text, found := strings.Cut(err.Error(), "failed to parse "+name+": ")
 	if !found {
 		return err
 	}
-	return errors.New(text)
+	return errors.New(strings.TrimPrefix(text, "failed to parse migration: "))
 }
 
 // statement is one of a migration's, as goose sends it.

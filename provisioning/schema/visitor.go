@@ -40,10 +40,11 @@ type visit struct {
 	ran     []int64
 }
 
-// enter goes to a place. What the migrations of the place before have left set
-// in the session does not come along.
+// enter goes to a place. What migrations have left in the session, here or in
+// the place before, does not come along: the next one would run elsewhere, or as
+// somebody else.
 func (v *visitor) enter(ctx context.Context, to isolation.Target) error {
-	_, err := v.live.conn.Exec(ctx, `RESET SESSION AUTHORIZATION; RESET ALL; SET search_path = `+to.Path+`; `+v.lockTimeout())
+	_, err := v.live.conn.Exec(ctx, `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SET search_path = `+to.Path+`; `+v.lockTimeout())
 	return err
 }
 
@@ -84,6 +85,11 @@ func (v *visitor) bring(ctx context.Context, to isolation.Target, wait bool) (di
 		return fail(nil, err)
 	}
 	for i := range lacks {
+		if i > 0 {
+			if err := v.enter(ctx, to); err != nil {
+				return fail(nil, err)
+			}
+		}
 		if _, err := v.provider.ApplyVersion(ctx, lacks[i].Version, true); err != nil {
 			return fail(&lacks[i], err)
 		}
@@ -177,7 +183,8 @@ func (m *Migrations) Migrate(ctx context.Context, conn *pgx.Conn, to isolation.T
 		err = placeError(to, nil, "", errAbsent)
 	}
 	if !conn.IsClosed() {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), `RESET lock_timeout`) // or the next statement finds out
+		// If that fails, the next statement finds out.
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `SET search_path = `+to.Path+`; RESET lock_timeout`)
 	}
 	return err
 }
