@@ -119,3 +119,64 @@ func BenchmarkNothingToDo(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkDatabase makes databases for tenants: as they are made without a
+// template, out of one, and what the copying is of that, in both ways that
+// PostgreSQL has.
+func BenchmarkDatabase(b *testing.B) {
+	h := build(b, shop(nil))
+	fleet := fleetOver(b, h, h.tenants, shop(nil))
+	template, err := fleet.EnsureTemplate(b.Context(), "eu-1")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { h.dropTemplate(b, template) })
+	made := 0
+	next := func() string {
+		made++
+		name := fmt.Sprintf("%s_%d", h.data.Name, made)
+		b.Cleanup(func() { h.dropTemplate(b, name) })
+		return name
+	}
+	provision := func(b *testing.B, database string) {
+		if err := h.Provision(b.Context(), h.add(b, tenant.Placement{Strategy: tenant.Database, Database: database})); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("made", func(b *testing.B) {
+		for b.Loop() {
+			provision(b, next())
+		}
+	})
+	b.Run("copied", func(b *testing.B) {
+		for b.Loop() {
+			database := next()
+			if err := fleet.CopyTemplate(b.Context(), "eu-1", database); err != nil {
+				b.Fatal(err)
+			}
+			provision(b, database)
+		}
+	})
+	for _, strategy := range []string{"wal_log", "file_copy"} {
+		b.Run(strategy, func(b *testing.B) {
+			for b.Loop() {
+				h.exec(b, `CREATE DATABASE `+pgx.Identifier{next()}.Sanitize()+` TEMPLATE `+template+` STRATEGY `+strategy)
+			}
+		})
+	}
+}
+
+// BenchmarkDrift looks at five hundred schemas.
+func BenchmarkDrift(b *testing.B) {
+	const n = 500
+	h, catalog := many(b, shop(nil), n)
+	fleet := fleetOver(b, h, catalog, shop(nil))
+	apply(b, fleet, nil)
+	for b.Loop() {
+		report, err := fleet.Drift(b.Context(), tenant.Query{})
+		if err != nil || report.Places != n+1 || len(report.Drifted) != 0 {
+			b.Fatal(report, err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/n, "µs/schema")
+}

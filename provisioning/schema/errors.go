@@ -3,6 +3,7 @@ package schema
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -157,6 +158,12 @@ func lost(err error) bool {
 		return !said || Transient(pg)
 	}
 	return errors.Is(err, errGone)
+}
+
+// hasCode reports whether PostgreSQL answered with one of some codes.
+func hasCode(err error, codes ...string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains(codes, pg.Code)
 }
 
 // The reasons for which a place is gone to again.

@@ -25,6 +25,8 @@ type Places interface {
 	Target(t tenant.Tenant) (isolation.Target, error)
 	// AtPlace runs fn on a connection of the migrator's to a place.
 	AtPlace(ctx context.Context, to isolation.Target, fn func(*pgx.Conn) error) error
+	// Provision makes a tenant's place.
+	Provision(ctx context.Context, t tenant.Tenant) error
 }
 
 // Tenants is what a [Fleet] asks of the catalog; *tenant.Registry is one.

@@ -161,3 +161,18 @@ func (h *house) exec(t testing.TB, sql string) {
 		t.Fatal(err)
 	}
 }
+
+// dropTemplate drops a database that a test has made beside its own.
+func (h *house) dropTemplate(t testing.TB, name string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, h.data.URL)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, `DROP DATABASE IF EXISTS `+pgx.Identifier{name}.Sanitize()+` WITH (FORCE)`); err != nil {
+		t.Error(err)
+	}
+}

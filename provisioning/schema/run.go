@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/partywall/partywall/tenant"
 )
@@ -151,10 +150,7 @@ func (r *run) retry(q *queue, t *task, err error) bool {
 	return true
 }
 
-func noDatabase(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == "3D000" // invalid_catalog_name
-}
+func noDatabase(err error) bool { return hasCode(err, "3D000") } // invalid_catalog_name
 
 // add takes a result into the report, and into what the catalog is to be told.
 func (r *run) add(t *task, result Result) {

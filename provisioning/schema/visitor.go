@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,7 +45,7 @@ type visit struct {
 // the place before, does not come along: the next one would run elsewhere, or as
 // somebody else.
 func (v *visitor) enter(ctx context.Context, to isolation.Target) error {
-	_, err := v.live.conn.Exec(ctx, `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SET search_path = `+to.Path+`; `+v.lockTimeout())
+	_, err := v.live.conn.Exec(ctx, `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SET search_path = `+pathOf(to)+`; `+v.lockTimeout())
 	return err
 }
 
@@ -159,6 +160,11 @@ func (v *visitor) unlock(ctx context.Context, to isolation.Target) {
 	}
 }
 
+// pathOf is the search_path of a place; one that was named by hand may have none.
+func pathOf(to isolation.Target) string {
+	return cmp.Or(to.Path, pgx.Identifier{to.Schema}.Sanitize())
+}
+
 // lockKey gives every schema of a database a lock of its own, apart from the
 // locks of the rest of Partywall by the prefix. PostgreSQL keeps the advisory
 // locks of databases apart.
@@ -184,7 +190,7 @@ func (m *Migrations) Migrate(ctx context.Context, conn *pgx.Conn, to isolation.T
 	}
 	if !conn.IsClosed() {
 		// If that fails, the next statement finds out.
-		_, _ = conn.Exec(context.WithoutCancel(ctx), `SET search_path = `+to.Path+`; RESET lock_timeout`)
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `SET search_path = `+pathOf(to)+`; RESET lock_timeout`)
 	}
 	return err
 }
