@@ -69,7 +69,7 @@ func (f *Fleet) Drift(ctx context.Context, q tenant.Query) (*DriftReport, error)
 	if err != nil {
 		return nil, err
 	}
-	l := &look{fleet: f, shapes: map[string]shape{}}
+	l := &look{fleet: f, shapes: map[string]shape{}, lists: map[key]map[string]contents{}}
 	l.all(ctx, sites)
 	report := l.report()
 	return report, errors.Join(append(l.errs, ctx.Err(), l.remember(ctx))...)
@@ -78,6 +78,9 @@ func (f *Fleet) Drift(ctx context.Context, q tenant.Query) (*DriftReport, error)
 // look is one Drift under way.
 type look struct {
 	fleet *Fleet
+
+	reading sync.Mutex
+	lists   map[key]map[string]contents // of each database, by schema; its key has no schema
 
 	mu     sync.Mutex
 	seen   []seen
@@ -121,7 +124,11 @@ func (l *look) at(ctx context.Context, v *visitor, t *task) error {
 	if err := v.peek(ctx, t.Target); err != nil {
 		return err
 	}
-	s, err := l.fleet.migrations.shapeOf(ctx, v.live.conn, t.Target)
+	schemas, err := l.directory(ctx, v.live.conn, t)
+	if err != nil {
+		return err
+	}
+	s, err := l.fleet.migrations.shapeOf(ctx, v.live.conn, t.Schema, schemas[t.Schema])
 	if err != nil {
 		return err
 	}
@@ -131,6 +138,22 @@ func (l *look) at(ctx context.Context, v *visitor, t *task) error {
 	l.shapes[fingerprint] = s
 	l.seen = append(l.seen, seen{t.site, v.versions.latest(), fingerprint})
 	return nil
+}
+
+// directory lists what is in the database of a task, read once by whoever comes
+// first.
+func (l *look) directory(ctx context.Context, conn *pgx.Conn, t *task) (map[string]contents, error) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	database := key{server: t.Server, database: t.Database}
+	if l.lists[database] == nil {
+		list, err := directory(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		l.lists[database] = list
+	}
+	return l.lists[database], nil
 }
 
 // report finds those that are not like most.

@@ -3,31 +3,58 @@ package schema
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed" // the query
+	_ "embed" // the queries
 	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/partywall/partywall/isolation"
 )
 
-//go:embed fingerprint.sql
-var fingerprintSQL string
+var (
+	//go:embed fingerprint.sql
+	fingerprintSQL string
+	//go:embed directory.sql
+	directorySQL string
+)
 
 // shape is what a place consists of: what PostgreSQL has to say of each table,
 // column, constraint, index, policy, trigger, function, type and grant in it.
 // Places of any name that are alike have the same shape.
 type shape map[string]string
 
-// shapeOf reads the shape of a place, on a connection of the migrator's.
-func (m *Migrations) shapeOf(ctx context.Context, conn *pgx.Conn, to isolation.Target) (shape, error) {
-	if _, err := conn.Exec(ctx, `SET search_path = `+pgx.Identifier{to.Schema}.Sanitize()); err != nil {
+// contents are the relations, functions and types of a schema.
+type contents struct{ relations, functions, types []uint32 }
+
+// directory lists what is in each schema of a database. PostgreSQL has no index
+// for that question; asked for each of ten thousand schemas, it would read all of
+// its catalogues ten thousand times.
+func directory(ctx context.Context, conn *pgx.Conn) (map[string]contents, error) {
+	rows, err := conn.Query(ctx, directorySQL)
+	if err != nil {
 		return nil, err
 	}
-	rows, err := conn.Query(ctx, fingerprintSQL, to.Schema, m.opts.Table)
+	list := map[string]contents{}
+	for rows.Next() {
+		var schema string
+		var c contents // a new one: its slices are kept
+		if err := rows.Scan(&schema, &c.relations, &c.functions, &c.types); err != nil {
+			rows.Close()
+			return nil, err
+		}
+		list[schema] = c
+	}
+	return list, rows.Err()
+}
+
+// shapeOf reads the shape of a place, on a connection of the migrator's, whose
+// search_path it changes.
+func (m *Migrations) shapeOf(ctx context.Context, conn *pgx.Conn, schema string, c contents) (shape, error) {
+	if _, err := conn.Exec(ctx, `SET search_path = `+pgx.Identifier{schema}.Sanitize()); err != nil {
+		return nil, err
+	}
+	rows, err := conn.Query(ctx, fingerprintSQL, schema, m.opts.Table, c.relations, c.functions, c.types)
 	if err != nil {
 		return nil, err
 	}

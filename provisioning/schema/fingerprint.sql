@@ -1,21 +1,21 @@
 -- All that the schema $1 consists of, but the table $2 of versions, as names and
--- words. The search_path is the schema alone, so that PostgreSQL names what is in
--- it without the schema, and everything else with.
+-- words. $3, $4 and $5 are the relations, functions and types in it: there is no
+-- index by schema. The search_path is the schema alone, so that PostgreSQL names
+-- what is in it without the schema, and everything else with.
 WITH own AS MATERIALIZED (
   SELECT oid, nspname, nspowner, nspacl FROM pg_namespace WHERE nspname = $1
+), everything AS MATERIALIZED (
+  SELECT * FROM pg_class WHERE oid = ANY ($3::oid[])
 ), versions AS MATERIALIZED (
-  SELECT c.oid FROM pg_class c JOIN own n ON n.oid = c.relnamespace WHERE c.relname = $2
+  SELECT oid FROM everything WHERE relname = $2
 ), relations AS MATERIALIZED (
-  SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,
-         c.relispartition, c.relpartbound
-    FROM pg_class c JOIN own n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-     AND c.oid NOT IN (SELECT v.oid FROM versions v)
+  SELECT c.* FROM everything c
+   WHERE c.oid NOT IN (SELECT v.oid FROM versions v)
      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
        AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refobjid IN (SELECT v.oid FROM versions v)))
 ), functions AS MATERIALIZED (
-  SELECT p.* FROM pg_proc p JOIN own n ON n.oid = p.pronamespace
-   WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+  SELECT * FROM pg_proc p WHERE p.oid = ANY ($4::oid[])
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
 )
 SELECT CASE r.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' WHEN 'f' THEN 'foreign table ' WHEN 'S' THEN 'sequence ' ELSE 'table ' END || quote_ident(r.relname) AS object,
        concat_ws(' ', 'kind ' || r.relkind::text, 'persistence ' || r.relpersistence::text, 'owner ' || pg_get_userbyid(r.relowner),
@@ -60,7 +60,7 @@ SELECT 'type ' || quote_ident(t.typname),
        concat_ws(' ', 'kind ' || t.typtype::text, CASE WHEN t.typtype = 'd' THEN concat_ws(' ', format_type(t.typbasetype, t.typtypmod), CASE WHEN t.typnotnull THEN 'NOT NULL' END, t.typdefault) END,
          (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid),
          (SELECT string_agg(pg_get_constraintdef(c.oid, true), ' ' ORDER BY c.conname) FROM pg_constraint c WHERE c.contypid = t.oid AND c.contype <> 'n'))
-  FROM pg_type t JOIN own n ON n.oid = t.typnamespace WHERE t.typtype IN ('d', 'e')
+  FROM pg_type t WHERE t.oid = ANY ($5::oid[])
 UNION ALL
 SELECT 'grant ' || what || ' to ' || CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee) END,
        string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', ' ORDER BY a.privilege_type)
