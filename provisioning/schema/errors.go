@@ -101,6 +101,8 @@ func placeError(to isolation.Target, step *Migration, failed string, err error) 
 	pg, refused := errors.AsType[*pgconn.PgError](err)
 	if refused {
 		e.Code, e.Err = pg.Code, scrub(pg)
+	} else if told, _, stack := strings.Cut(err.Error(), "\ngoroutine "); stack { // a Go function panicked
+		e.Err = errors.New(told)
 	}
 	if step == nil {
 		return e

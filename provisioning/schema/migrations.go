@@ -21,7 +21,8 @@ type Options struct {
 	// that has run. Defaults to refusing them with an [*OrderError].
 	OutOfOrder bool
 	// LockTimeout is how long a statement of a migration waits for a lock;
-	// others wait behind it. Defaults to 2 seconds.
+	// others wait behind it. Files in which everything is CONCURRENTLY wait for
+	// as long as it takes: nobody waits behind those. Defaults to 2 seconds.
 	LockTimeout time.Duration
 	// Table is goose's table in each place. Defaults to goose's own default.
 	Table string
@@ -156,4 +157,12 @@ func (m Migration) name() string {
 		return fmt.Sprintf("Go function %d", m.Version)
 	}
 	return m.File
+}
+
+// patient reports whether nobody waits behind the migration while it waits. What
+// is done CONCURRENTLY waits for all transactions that are older.
+func (m Migration) patient() bool {
+	return !m.Transaction && len(m.statements) > 0 && !slices.ContainsFunc(m.statements, func(s statement) bool {
+		return !has(tokens(s.sql), "concurrently")
+	})
 }

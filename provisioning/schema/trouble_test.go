@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -307,6 +308,58 @@ RESET ROLE;
 	}
 	if n := count(t, h.data.Conn(t), `SELECT count(*) FROM pg_attribute WHERE attname IN ('note', 'more')`); n != 10 {
 		t.Errorf("%d columns", n)
+	}
+}
+
+// TestConcurrently: an index that is built beside the writers waits for old
+// transactions, however long they are, because nobody waits behind it.
+func TestConcurrently(t *testing.T) {
+	t.Parallel()
+	h := build(t, shop(nil))
+	migrations, err := schema.Load(shop(map[string]string{
+		"003_index.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nDROP INDEX CONCURRENTLY IF EXISTS i;\nCREATE INDEX CONCURRENTLY i ON orders (item);\n",
+	}), &schema.Options{LockTimeout: 20 * time.Millisecond})
+	if err != nil || len(migrations.Lint()) != 0 {
+		t.Fatal(err, migrations.Lint())
+	}
+	fleet, err := schema.New(h.catalog, h, h.tenants, migrations, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := hold(t, h.data, `LOCK TABLE orders IN ROW EXCLUSIVE MODE`)
+	watcher := h.data.Conn(t)
+	var watching sync.WaitGroup
+	watching.Go(func() { // lets go when the build has waited for longer than others may
+		for waits := 0; waits == 0 && t.Context().Err() == nil; {
+			_ = watcher.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '60 ms'`).Scan(&waits)
+		}
+		_ = tx.Rollback(context.Background())
+	})
+	report := apply(t, fleet, nil)
+	watching.Wait()
+	if report.Counts[schema.Applied] != 1 || report.Results[0].Attempts != 1 {
+		t.Fatal(report, report.Err())
+	}
+}
+
+// TestPanic: a Go function that panics is a place that failed.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	h := build(t, shop(nil))
+	migrations, err := schema.Load(shop(nil), &schema.Options{Go: []*goose.Migration{
+		goose.NewGoMigration(3, &goose.GoFunc{RunTx: func(context.Context, *sql.Tx) error { panic("no") }}, nil),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fleet, err := schema.New(h.catalog, h, h.tenants, migrations, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := apply(t, fleet, nil)
+	if e, ok := errors.AsType[*schema.PlaceError](report.Err()); !ok || e.Version != 3 || e.Err.Error() != "panic: no" {
+		t.Errorf("%v", report.Err())
 	}
 }
 

@@ -91,7 +91,15 @@ func (v *visitor) bring(ctx context.Context, to isolation.Target, wait bool) (di
 				return fail(nil, err)
 			}
 		}
+		if lacks[i].patient() {
+			if _, err := v.live.conn.Exec(ctx, `SET lock_timeout = 0`); err != nil {
+				return fail(nil, err)
+			}
+		}
 		if _, err := v.provider.ApplyVersion(ctx, lacks[i].Version, true); err != nil {
+			if partial, ok := errors.AsType[*goose.PartialError](err); ok {
+				err = partial.Err // which migration it is, we say ourselves
+			}
 			return fail(&lacks[i], err)
 		}
 		v.versions.done[lacks[i].Version] = true
