@@ -27,6 +27,12 @@ func many(b *testing.B, files fstest.MapFS, n int) (*house, *pgtenant.Catalog) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	b.Cleanup(func() { // which takes longer than other tests' databases may
+		_, err := h.catalog.Exec(context.WithoutCancel(b.Context()), `DROP DATABASE `+pgx.Identifier{h.data.Name}.Sanitize()+` WITH (FORCE)`)
+		if err != nil {
+			b.Error(err)
+		}
+	})
 	b.Cleanup(catalog.Close)
 	h.exec(b, fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..%d LOOP EXECUTE format('CREATE SCHEMA shop_%%s', i); END LOOP; END $$`, n))
 	var working sync.WaitGroup

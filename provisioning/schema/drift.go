@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -208,11 +209,12 @@ func (l *look) remember(ctx context.Context) error {
 
 // String is for people: a line for each difference.
 func (r *DriftReport) String() string {
-	text := fmt.Sprintf("%d places, %d not like the others", r.Places, len(r.Drifted))
+	text := &strings.Builder{}
+	fmt.Fprintf(text, "%d places, %d not like the others", r.Places, len(r.Drifted))
 	for _, d := range r.Drifted {
 		for _, difference := range d.Differences {
-			text += fmt.Sprintf("\n%s: %s.%s: %s", d.Place.Server, d.Place.Database, d.Place.Schema, difference)
+			fmt.Fprintf(text, "\n%s: %s.%s: %s", d.Place.Server, d.Place.Database, d.Place.Schema, difference)
 		}
 	}
-	return text
+	return text.String()
 }

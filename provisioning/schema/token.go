@@ -85,7 +85,7 @@ func quotes(sql string) (int, kind) {
 	switch {
 	case prefix == "e" && strings.HasPrefix(rest, "'"):
 		return quoted(sql, 1, '\'', true), text
-	case strings.Contains("bxn", prefix) && strings.HasPrefix(rest, "'"):
+	case (prefix == "b" || prefix == "x" || prefix == "n") && strings.HasPrefix(rest, "'"):
 		return quoted(sql, 1, '\'', false), text
 	case prefix == "u" && strings.HasPrefix(rest, "&'"):
 		return quoted(sql, 2, '\'', false), text
