@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -223,5 +224,54 @@ func TestTwoNodes(t *testing.T) {
 	}
 	if n := count(t, h.data.Conn(t), `SELECT count(*) FROM public.ran`); applied != 13 || n != 13 {
 		t.Errorf("%d applied, and it ran %d times", applied, n)
+	}
+}
+
+// TestPlaceIsTaken stops a node within a migration, and has another come to the
+// same place: it must find the place taken, and that it is done in the end.
+func TestPlaceIsTaken(t *testing.T) {
+	t.Parallel()
+	h := build(t, shop(nil))
+	migrations, err := schema.Load(shop(map[string]string{"003_wait.sql": "-- +goose Up\nSELECT pg_advisory_xact_lock(77);\nALTER TABLE orders ADD COLUMN note text;\n"}),
+		&schema.Options{LockTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate, watcher := hold(t, h.data, `SELECT pg_advisory_xact_lock(77)`), h.data.Conn(t)
+	open := sync.OnceFunc(func() { _ = gate.Rollback(context.Background()) })
+	waiting := func(n int) bool {
+		return count(t, watcher, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 77 AND NOT granted
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) >= n
+	}
+	found := make(chan struct{}, 1000)
+	var reports [2]*schema.Report
+	var working sync.WaitGroup
+	for i := range reports {
+		fleet, err := schema.New(h.catalog, h, h.tenants, migrations, &schema.FleetOptions{Backoff: func(int) time.Duration {
+			found <- struct{}{}
+			return time.Millisecond
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		working.Go(func() { reports[i], _ = fleet.Apply(t.Context(), nil) })
+		for i == 0 && !waiting(1) && t.Context().Err() == nil { // the first is within
+			continue
+		}
+	}
+	for taken := false; !taken && t.Context().Err() == nil; {
+		select {
+		case <-found:
+			taken = true
+		default:
+			if taken = waiting(2); taken {
+				t.Error("two nodes are within one place")
+			}
+		}
+	}
+	open()
+	working.Wait()
+	if reports[0].Counts[schema.Applied] != 1 || reports[1].Counts[schema.Current] != 1 || reports[1].Results[0].Attempts != 1 {
+		t.Error(reports[0], reports[1])
 	}
 }
