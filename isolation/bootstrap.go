@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/partywall/partywall/internal/pglock"
 	"github.com/partywall/partywall/internal/pgmigrate"
 	"github.com/partywall/partywall/tenant"
 )
@@ -34,7 +35,7 @@ func (s *server) bootstrap(ctx context.Context, database, schema string) error {
 		return err
 	}
 	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(bootstrapLock)); err != nil {
+		if err := pglock.Take(ctx, conn, bootstrapLock); err != nil {
 			return fmt.Errorf("waiting for another process: %w", err)
 		}
 		apply := func() error {

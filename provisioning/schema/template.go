@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/pglock"
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/tenant"
 )
@@ -47,7 +48,7 @@ func (f *Fleet) EnsureTemplate(ctx context.Context, server string) (name string,
 			return err
 		}
 		// It goes with the connection: also when this process is killed.
-		if _, err := conn.Exec(ctx, fmt.Sprintf(`SELECT pg_advisory_lock(%d)`, lockKey(templatePrefix(home)))); err != nil {
+		if err := pglock.Take(ctx, conn, lockKey(templatePrefix(home))); err != nil {
 			return err
 		}
 		if ready, err := templateIsReady(ctx, conn, name); ready || err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/partywall/partywall/internal/pgtest"
+	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/provisioning/schema"
 	"github.com/partywall/partywall/tenant"
 )
@@ -306,6 +307,11 @@ RESET ROLE;
 	if err != nil || report.Counts[schema.Applied] != 5 {
 		t.Fatal(report, err, report.Err())
 	}
+	for _, result := range report.Results {
+		if result.Attempts != 1 {
+			t.Errorf("%+v", result)
+		}
+	}
 	if n := count(t, h.data.Conn(t), `SELECT count(*) FROM pg_attribute WHERE attname IN ('note', 'more')`); n != 10 {
 		t.Errorf("%d columns", n)
 	}
@@ -340,6 +346,42 @@ func TestConcurrently(t *testing.T) {
 	watching.Wait()
 	if report.Counts[schema.Applied] != 1 || report.Results[0].Attempts != 1 {
 		t.Fatal(report, report.Err())
+	}
+}
+
+// TestConcurrentlyTwice has two processes open the same database, whose migration
+// waits for all transactions that are older: also for that of whoever waits for
+// the lock, if there is one.
+func TestConcurrentlyTwice(t *testing.T) {
+	t.Parallel()
+	h := build(t, shop(nil))
+	migrate := load(t, shop(map[string]string{
+		"003_index.sql": "-- +goose NO TRANSACTION\n-- +goose Up\nDROP INDEX CONCURRENTLY IF EXISTS i;\nCREATE INDEX CONCURRENTLY i ON orders (item);\n",
+	})).Migrate
+	tx, watcher := hold(t, h.data, `LOCK TABLE orders IN ROW EXCLUSIVE MODE`), h.data.Conn(t)
+	open := func() {
+		db, err := isolation.Open(t.Context(), h.tenants, isolation.Servers{"eu-1": {App: h.data.As(appRole), Migrator: h.data.URL}},
+			&isolation.Options{Migrate: migrate, Logger: silent()})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		db.Close()
+	}
+	until := func(what string) {
+		for n := 0; n == 0 && t.Context().Err() == nil; {
+			n = count(t, watcher, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND `+what)
+		}
+	}
+	var opening sync.WaitGroup
+	opening.Go(open)
+	until(`query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock'`)
+	opening.Go(open)
+	until(`query LIKE '%advisory_lock($1)' AND pid NOT IN (SELECT l.pid FROM pg_locks l WHERE l.locktype = 'advisory' AND l.granted)`)
+	_ = tx.Rollback(t.Context())
+	opening.Wait()
+	if n := count(t, watcher, `SELECT count(*) FROM pg_index WHERE indexrelid = 'i'::regclass AND indisvalid`); n != 1 {
+		t.Error("the index is not valid")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 
+	"github.com/partywall/partywall/internal/pglock"
 	"github.com/partywall/partywall/isolation"
 )
 
@@ -129,10 +130,9 @@ var errAbsent = errors.New("schema: there is no such schema")
 func (v *visitor) lock(ctx context.Context, to isolation.Target, wait bool) (hasTable bool, err error) {
 	got := true
 	if wait {
-		// The wait is bounded by ctx, since whoever has the lock is at work.
-		_, err = v.live.conn.Exec(ctx, fmt.Sprintf(`SET lock_timeout = 0; SELECT pg_advisory_lock(%d); %s`, lockKey(to.Schema), v.lockTimeout()))
+		err = pglock.Take(ctx, v.live.conn, lockKey(to.Schema))
 	} else {
-		err = v.live.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, pgx.QueryExecModeExec, lockKey(to.Schema)).Scan(&got)
+		got, err = pglock.Try(ctx, v.live.conn, lockKey(to.Schema))
 	}
 	if err != nil {
 		return false, err
@@ -192,6 +192,9 @@ func (m *Migrations) Migrate(ctx context.Context, conn *pgx.Conn, to isolation.T
 		return err
 	}
 	defer v.close()
+	if _, err := conn.Exec(ctx, v.lockTimeout()); err != nil {
+		return placeError(to, nil, "", err)
+	}
 	did, err := v.bring(ctx, to, true)
 	if err == nil && did.absent {
 		err = placeError(to, nil, "", errAbsent)
