@@ -3,6 +3,7 @@ package schema
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/partywall/partywall/tenant"
@@ -53,9 +54,6 @@ func (f *Fleet) Apply(ctx context.Context, options *ApplyOptions) (*Report, erro
 			return &r.report, err
 		}
 	}
-	if err := f.ledger.see(ctx, f.migrations.list); err != nil {
-		return &r.report, err
-	}
 	sites, err := f.sites(ctx, opts.Query)
 	if err != nil {
 		return &r.report, err
@@ -72,14 +70,18 @@ func (f *Fleet) Apply(ctx context.Context, options *ApplyOptions) (*Report, erro
 }
 
 // forget drops what the catalog knows of places that are no tenant's any more.
-// Of one that comes at this moment it is found out anew.
+// Of one that comes at this moment it is found out anew. Servers that this
+// process does not have are another's to know.
 func (f *Fleet) forget(ctx context.Context, sites []*site, known map[key]entry) error {
 	for _, s := range sites {
 		delete(known, keyOf(s.Target))
 	}
+	servers := f.places.Servers()
 	var gone []key
 	for k := range known {
-		gone = append(gone, k)
+		if slices.Contains(servers, k.server) {
+			gone = append(gone, k)
+		}
 	}
 	if len(gone) == 0 {
 		return nil

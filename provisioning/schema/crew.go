@@ -2,6 +2,8 @@ package schema
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -36,6 +38,10 @@ func (f *Fleet) crew(ctx context.Context, tasks []*task, j job) {
 // stay connects to the database of a task, does it and those after it that are
 // in the same database, and returns the next one.
 func (f *Fleet) stay(ctx context.Context, q *queue, t *task, j job) (next *task) {
+	if f.unreachable(q) {
+		j.missed(q, t, fmt.Errorf("%w: %q", errUnreachable, t.Server))
+		return q.next(ctx)
+	}
 	err := f.places.AtPlace(ctx, t.Target, func(conn *pgx.Conn) error {
 		q.misses.Store(0)
 		do, leave, err := j.arrive(conn)
@@ -64,3 +70,11 @@ func (f *Fleet) stay(ctx context.Context, q *queue, t *task, j job) (next *task)
 	}
 	return next
 }
+
+// unreachable reports whether so many connections to a server have failed in a
+// row that nobody needs to wait for another one.
+func (f *Fleet) unreachable(q *queue) bool {
+	return q.misses.Load() >= int64(f.opts.Attempts*f.opts.Workers)
+}
+
+var errUnreachable = errors.New("schema: the server does not answer")

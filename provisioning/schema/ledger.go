@@ -132,7 +132,7 @@ func (l *ledger) forget(ctx context.Context, gone []key) error {
 }
 
 // compare fails with a [*ChangedError] for migrations that were others when they
-// first ran.
+// ran somewhere.
 func (l *ledger) compare(ctx context.Context, list []Migration) error {
 	versions, _, digests := lists(list)
 	rows, err := l.pool.Query(ctx, `SELECT s.file FROM unnest($1::bigint[], $2::text[]) AS n (version, digest)
@@ -147,7 +147,7 @@ func (l *ledger) compare(ctx context.Context, list []Migration) error {
 	return err
 }
 
-// see writes down how the migrations are now.
+// see writes down how migrations are that have run somewhere.
 func (l *ledger) see(ctx context.Context, list []Migration) error {
 	versions, files, digests := lists(list)
 	_, err := l.pool.Exec(ctx, `INSERT INTO partywall_schema.migration_seen AS s (version, file, digest)

@@ -62,6 +62,7 @@ func TestLint(t *testing.T) {
 		"index of a new one": {"CREATE TABLE a (tenant_id bigint);SELECT partywall.protect('a');\nCREATE INDEX ON a (tenant_id);", nil},
 		"drop and rename":    {"ALTER TABLE orders DROP item, RENAME id TO nr;\nDROP TABLE order_lines;\nTRUNCATE orders;", []string{"2 contract", "2 contract", "3 contract", "4 contract"}},
 		"drop of a new one":  {"CREATE TABLE a (id int);\nDROP TABLE a;", nil},
+		"commented out":      {"-- ALTER TABLE orders DROP item;\nALTER TABLE orders DROP item;", []string{"3 contract"}},
 		"backfill":           {"ALTER TABLE orders ADD a text;\nUPDATE orders SET a = item;", []string{"3 backfill-under-lock"}},
 		"opaque":             {"-- +goose StatementBegin\nDO $$ BEGIN EXECUTE 'DROP TABLE orders'; END $$;\n-- +goose StatementEnd", []string{"3 opaque"}},
 		"several at once":    {"-- +goose StatementBegin\nSELECT 1;\nALTER TABLE orders DROP item;\nSELECT ';' /* ; DROP TABLE orders; */;\n-- +goose StatementEnd", []string{"4 contract"}},

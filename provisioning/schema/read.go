@@ -106,22 +106,33 @@ type statement struct {
 }
 
 // locate finds the statements in their file. They are in it as they are and in
-// this order, unless the environment is in them.
+// this order, each at the beginning of a line, unless the environment is in them.
 func locate(text string, sent []string) []statement {
 	list := make([]statement, len(sent))
-	rest, line := text, 1
+	from := 0
 	for i, sql := range sent {
 		list[i].sql = sql
-		before, after, found := strings.Cut(rest, sql)
-		if !found {
-			continue
+		if at := indexOfLine(text, sql, from); at >= 0 {
+			list[i].line = 1 + strings.Count(text[:at], "\n")
+			from = at + len(sql)
 		}
-		line += strings.Count(before, "\n")
-		list[i].line = line
-		line += strings.Count(sql, "\n")
-		rest = after
 	}
 	return list
+}
+
+// indexOfLine finds what begins a line, after blanks; -1 if nothing does.
+func indexOfLine(text, what string, from int) int {
+	for {
+		at := strings.Index(text[from:], what)
+		if at < 0 {
+			return -1
+		}
+		at += from
+		if strings.TrimSpace(text[strings.LastIndexByte(text[:at], '\n')+1:at]) == "" {
+			return at
+		}
+		from = at + 1
+	}
 }
 
 // digestOf tells statements apart by their words.

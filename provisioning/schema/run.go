@@ -20,7 +20,8 @@ type run struct {
 
 	mu      sync.Mutex
 	report  Report
-	news    []entry // that the catalog has not been told
+	news    []entry        // that the catalog has not been told
+	ran     map[int64]bool // the versions that are known to have run somewhere
 	told    time.Time
 	telling error
 }
@@ -30,7 +31,7 @@ func newRun(f *Fleet, progress func(Result)) *run {
 		progress = func(Result) {}
 	}
 	m := f.migrations
-	return &run{fleet: f, progress: progress, report: Report{Release: m.release, Version: m.Latest(), Counts: map[Outcome]int{}}, told: time.Now()}
+	return &run{fleet: f, progress: progress, report: Report{Release: m.release, Version: m.Latest(), Counts: map[Outcome]int{}}, ran: map[int64]bool{}, told: time.Now()}
 }
 
 // all does the tasks, those of shared tables first: schemas see them.
@@ -140,10 +141,7 @@ func (r *run) retry(q *queue, t *task, err error) bool {
 		q.again(t, opts.Backoff(t.waits+1))
 		return true
 	}
-	switch {
-	case !Transient(err), t.attempts >= opts.Attempts:
-		return false
-	case q.misses.Load() > int64(opts.Attempts*opts.Workers): // the server is not there
+	if !Transient(err) || t.attempts >= opts.Attempts || r.fleet.unreachable(q) {
 		return false
 	}
 	q.again(t, opts.Backoff(t.attempts+1))
@@ -163,6 +161,14 @@ func (r *run) add(t *task, result Result) {
 	r.report.Results = append(r.report.Results, result)
 	if e, ok := r.entry(t, result); ok {
 		r.news = append(r.news, e)
+	}
+	for _, version := range t.ran {
+		r.ran[version] = true
+	}
+	if result.Outcome == Current || result.Outcome == Applied {
+		for _, step := range r.fleet.migrations.list {
+			r.ran[step.Version] = true
+		}
 	}
 	if n := r.fleet.opts.StopAfter; n > 0 && result.Outcome == Failed && r.report.Counts[Failed] >= n && r.cancel != nil {
 		r.cancel(fmt.Errorf("%w: %d of them", ErrStopped, n))
@@ -207,9 +213,20 @@ func (r *run) tell(ctx context.Context, wait time.Duration) {
 		r.mu.Unlock()
 		return
 	}
+	var ran []Migration
+	for _, step := range r.fleet.migrations.list {
+		if r.ran[step.Version] {
+			ran = append(ran, step)
+		}
+	}
 	r.news, r.told = nil, time.Now()
 	r.mu.Unlock()
-	if err := r.fleet.ledger.write(context.WithoutCancel(ctx), news); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	err := r.fleet.ledger.write(ctx, news)
+	if err == nil {
+		err = r.fleet.ledger.see(ctx, ran)
+	}
+	if err != nil {
 		r.mu.Lock()
 		r.telling = err // the places are right; the next Apply goes there again
 		r.mu.Unlock()

@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,10 +101,7 @@ func TestBrokenInTheMiddle(t *testing.T) {
 		t.Error("part of a broken file stays")
 	}
 	fleet = h.fleet(t, shop(map[string]string{"003_note.sql": note, "004_late.sql": late}), nil)
-	report, err := fleet.Apply(t.Context(), &schema.ApplyOptions{AcceptChanges: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	report = apply(t, fleet, nil) // what never ran may be put right
 	if e, ok := errors.AsType[*schema.PlaceError](report.Err()); !ok || e.Line != 6 || e.Code != "42703" {
 		t.Errorf("%+v", e)
 	}
@@ -118,7 +117,7 @@ func TestNoRowIsQuoted(t *testing.T) {
 		"check": `ALTER TABLE orders ADD CHECK (item = 'x');`,
 	} {
 		report, err := h.fleet(t, shop(map[string]string{"003_" + name + ".sql": "-- +goose Up\n" + statement}), nil).
-			Apply(t.Context(), &schema.ApplyOptions{AcceptChanges: true})
+			Apply(t.Context(), nil)
 		if err != nil || report.Counts[schema.Failed] != 1 || strings.Contains(report.Err().Error(), "hush") {
 			t.Errorf("%s: %v %v", name, err, report.Err())
 		}
@@ -303,9 +302,8 @@ SET default_transaction_read_only = on;
 SET ROLE partywall_system;
 RESET ROLE;
 `, "004_more.sql": "-- +goose Up\nCREATE TEMP TABLE mine (n int);\nALTER TABLE orders ADD COLUMN more text;\n"}), &schema.FleetOptions{Workers: 1})
-	report, err := fleet.Apply(t.Context(), &schema.ApplyOptions{AcceptChanges: true})
-	if err != nil || report.Counts[schema.Applied] != 5 {
-		t.Fatal(report, err, report.Err())
+	if report = apply(t, fleet, nil); report.Counts[schema.Applied] != 5 {
+		t.Fatal(report, report.Err())
 	}
 	for _, result := range report.Results {
 		if result.Attempts != 1 {
@@ -437,6 +435,50 @@ func TestNowhere(t *testing.T) {
 	report := apply(t, fleet, nil)
 	if report.Counts[schema.Applied] != 2 || report.Counts[schema.Absent] != 2 || report.Counts[schema.Failed] != 1 || report.Failed()[0].Place.Server != who.Placement.Server {
 		t.Fatal(report, report.Err())
+	}
+}
+
+// silentServer is a house whose server does not answer.
+type silentServer struct {
+	*house
+
+	dials *atomic.Int32
+}
+
+func (s silentServer) AtPlace(ctx context.Context, _ isolation.Target, _ func(*pgx.Conn) error) error {
+	s.dials.Add(1)
+	_, err := pgx.Connect(ctx, "postgres://127.0.0.1:1/nowhere?sslmode=disable")
+	return err
+}
+
+// TestServerDown: nobody waits for a server that does not answer, once for each
+// of its places.
+func TestServerDown(t *testing.T) {
+	t.Parallel()
+	h := build(t, shop(nil))
+	for i := range 40 {
+		h.add(t, tenant.Placement{Strategy: tenant.Database, Database: fmt.Sprint("down_", i)})
+	}
+	down := silentServer{h, &atomic.Int32{}}
+	opts := &schema.FleetOptions{Workers: 2, Attempts: 3, Backoff: func(int) time.Duration { return time.Millisecond }}
+	fleet, err := schema.New(h.catalog, down, h.tenants, load(t, shop(nil)), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := apply(t, fleet, nil)
+	// The shared tables are tried three times, and then six connections are enough.
+	if n := down.dials.Load(); report.Counts[schema.Failed] != 41 || n > 3+6+2 {
+		t.Fatal(report, n)
+	}
+	if _, err := fleet.Plan(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	if report, err := fleet.Drift(t.Context(), tenant.Query{}); err == nil || report.Places != 0 {
+		t.Error(report, err)
+	}
+	// It comes back.
+	if report := apply(t, h.fleet(t, shop(nil), nil), nil); report.Counts[schema.Failed] != 0 {
+		t.Fatal(report)
 	}
 }
 
