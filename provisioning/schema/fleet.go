@@ -95,13 +95,15 @@ type Fleet struct {
 func New(catalog *pgxpool.Pool, places Places, tenants Tenants, migrations *Migrations, options *FleetOptions) (*Fleet, error) {
 	f := &Fleet{ledger: &ledger{pool: catalog}, places: places, tenants: tenants, migrations: migrations, opts: options.withDefaults()}
 	var errs []error
-	for what, missing := range map[string]bool{
-		"catalog": catalog == nil, "places": places == nil, "tenants": tenants == nil, "migrations": migrations == nil,
-	} {
-		if missing {
+	missing := func(what string, is bool) {
+		if is {
 			errs = append(errs, fmt.Errorf("%w: New: %s is nil", ErrInvalid, what))
 		}
 	}
+	missing("catalog", catalog == nil)
+	missing("places", places == nil)
+	missing("tenants", tenants == nil)
+	missing("migrations", migrations == nil)
 	if f.opts.Workers < 0 || f.opts.Attempts < 0 || f.opts.StopAfter < 0 {
 		errs = append(errs, fmt.Errorf("%w: FleetOptions: a number is negative", ErrInvalid))
 	}

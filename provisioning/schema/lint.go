@@ -111,6 +111,7 @@ type linter struct {
 // table is what is known of a table.
 type table struct {
 	file              string // that makes it
+	parent            string // of which it is a partition
 	line              int
 	tenant            bool
 	protected, shared bool
@@ -142,7 +143,8 @@ func (l *linter) file(step *Migration) {
 	l.allAllows = append(l.allAllows, l.allows...)
 	end := 0 // the line that the statement before ends on
 	for _, s := range step.statements {
-		lineOf := func(t token) int { return s.line + strings.Count(s.sql[:t.pos], "\n") }
+		// At least 1: a statement with values of the environment is not found.
+		lineOf := func(t token) int { return max(s.line, 1) + strings.Count(s.sql[:t.pos], "\n") }
 		for _, part := range split(tokens(s.sql), ";") {
 			if len(part) == 0 {
 				continue

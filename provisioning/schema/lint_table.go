@@ -26,6 +26,10 @@ func (l *linter) statement() {
 		l.rows(first, c)
 	case "do":
 		l.do()
+	case "select":
+		if has(l.words, "set_config") && slices.ContainsFunc(l.words, func(t token) bool { return t.text == "'search_path'" }) {
+			l.find(RuleSchema, "leave the search_path: it is the place's", "set_config leads away from the place")
+		}
 	case "set":
 		if c.skip("session", "local"); c.accept("search_path") {
 			l.find(RuleSchema, "leave the search_path: it is the place's", "SET search_path leads away from the place")
@@ -53,8 +57,19 @@ func (l *linter) calls() {
 				continue
 			}
 			parts := strings.Split(unquote(args[0]), ".")
-			t := l.table(strings.ToLower(strings.Trim(parts[len(parts)-1], `"`)))
-			t.shared, t.protected = function == "share", function == "protect"
+			l.declare(strings.ToLower(strings.Trim(parts[len(parts)-1], `"`)), function)
+		}
+	}
+}
+
+// declare makes a table shared or protected, and with it the partitions that it
+// has by then.
+func (l *linter) declare(name, function string) {
+	t := l.table(name)
+	t.shared, t.protected = function == "share", function == "protect"
+	for partition, p := range l.tables {
+		if p.parent == name {
+			l.declare(partition, function)
 		}
 	}
 }
@@ -104,8 +119,8 @@ func (l *linter) createTable(c *cursor) {
 	name, t := l.target(c)
 	*t = table{file: l.step.File, line: l.line, notNull: t.notNull, allows: l.here()}
 	if c.accept("partition", "of") {
-		_, parent := l.target(c)
-		t.tenant = parent.tenant
+		parent, of := l.target(c)
+		t.parent, t.tenant = parent, of.tenant
 		return
 	}
 	for _, element := range split(c.parens(), ",") {

@@ -66,7 +66,12 @@ func TestLint(t *testing.T) {
 		"backfill":           {"ALTER TABLE orders ADD a text;\nUPDATE orders SET a = item;", []string{"3 backfill-under-lock"}},
 		"opaque":             {"-- +goose StatementBegin\nDO $$ BEGIN EXECUTE 'DROP TABLE orders'; END $$;\n-- +goose StatementEnd", []string{"3 opaque"}},
 		"several at once":    {"-- +goose StatementBegin\nSELECT 1;\nALTER TABLE orders DROP item;\nSELECT ';' /* ; DROP TABLE orders; */;\n-- +goose StatementEnd", []string{"4 contract"}},
-		"opened":             {"ALTER TABLE orders DISABLE ROW LEVEL SECURITY;", []string{"2 table-unprotected"}},
+		"partitions": {
+			"CREATE TABLE a (tenant_id bigint) PARTITION BY HASH (tenant_id);\nCREATE TABLE a0 PARTITION OF a FOR VALUES WITH (MODULUS 2, REMAINDER 0);\n" +
+				"SELECT partywall.protect('a');\nCREATE TABLE a1 PARTITION OF a FOR VALUES WITH (MODULUS 2, REMAINDER 1);", []string{"5 table-unprotected"},
+		},
+		"of a dump": {"SELECT pg_catalog.set_config('search_path', '', false);", []string{"2 schema-named"}},
+		"opened":    {"ALTER TABLE orders DISABLE ROW LEVEL SECURITY;", []string{"2 table-unprotected"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
