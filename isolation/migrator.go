@@ -36,7 +36,7 @@ func (db *DB) AtPlace(ctx context.Context, to Target, fn func(*pgx.Conn) error) 
 		return fmt.Errorf("%w: %q", ErrNoServer, to.Server)
 	}
 	return s.asMigrator(ctx, to.Database, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, `SET search_path = `+to.Path); err != nil {
+		if _, err := conn.Exec(ctx, `SET search_path = `+to.Path); err != nil { //scopecheck:allow names that the strategies have quoted
 			return fmt.Errorf("isolation: server %q: going to schema %s of %s: %w", s.name, quote(to.Schema), quote(to.Database), err)
 		}
 		return fn(conn)

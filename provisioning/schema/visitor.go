@@ -24,7 +24,7 @@ type visitor struct {
 }
 
 func (m *Migrations) visitor(conn *pgx.Conn) (*visitor, error) {
-	v := &visitor{migrations: m, live: &live{conn: conn}, versions: &versions{table: m.opts.Table, done: map[int64]bool{}}}
+	v := &visitor{migrations: m, live: &live{conn: conn}, versions: &versions{table: pgx.Identifier{m.opts.Table}.Sanitize(), done: map[int64]bool{}}}
 	var err error
 	if v.provider, err = m.provider(v.live, v.versions); err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
@@ -46,7 +46,7 @@ type visit struct {
 // the place before, does not come along: the next one would run elsewhere, or as
 // somebody else.
 func (v *visitor) enter(ctx context.Context, to isolation.Target) error {
-	_, err := v.live.conn.Exec(ctx, `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SET search_path = `+pathOf(to)+`; `+v.lockTimeout())
+	_, err := v.live.conn.Exec(ctx, `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP; SET search_path = `+quotePath(to)+`; `+v.lockTimeout())
 	return err
 }
 
@@ -168,8 +168,8 @@ func (v *visitor) unlock(ctx context.Context, to isolation.Target) {
 	}
 }
 
-// pathOf is the search_path of a place; one that was named by hand may have none.
-func pathOf(to isolation.Target) string {
+// quotePath is the search_path of a place; one that was named by hand may have none.
+func quotePath(to isolation.Target) string {
 	return cmp.Or(to.Path, pgx.Identifier{to.Schema}.Sanitize())
 }
 
@@ -201,7 +201,7 @@ func (m *Migrations) Migrate(ctx context.Context, conn *pgx.Conn, to isolation.T
 	}
 	if !conn.IsClosed() {
 		// If that fails, the next statement finds out.
-		_, _ = conn.Exec(context.WithoutCancel(ctx), `SET search_path = `+pathOf(to)+`; RESET lock_timeout`)
+		_, _ = conn.Exec(context.WithoutCancel(ctx), `SET search_path = `+quotePath(to)+`; RESET lock_timeout`)
 	}
 	return err
 }
