@@ -179,9 +179,7 @@ func (l *look) report() *DriftReport {
 			})
 		}
 	}
-	slices.SortFunc(report.Drifted, func(a, b Drifted) int {
-		return cmp.Or(cmp.Compare(a.Place.Server, b.Place.Server), cmp.Compare(a.Place.Database, b.Place.Database), cmp.Compare(a.Place.Schema, b.Place.Schema))
-	})
+	slices.SortFunc(report.Drifted, func(a, b Drifted) int { return keyOf(a.Place).compare(keyOf(b.Place)) })
 	return report
 }
 

@@ -1,10 +1,12 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -21,6 +23,10 @@ var ledgerFiles embed.FS
 type key struct{ server, database, schema string }
 
 func keyOf(to isolation.Target) key { return key{to.Server, to.Database, to.Schema} }
+
+func (k key) compare(other key) int {
+	return cmp.Or(cmp.Compare(k.server, other.server), cmp.Compare(k.database, other.database), cmp.Compare(k.schema, other.schema))
+}
 
 // entry is what the catalog has of a place.
 type entry struct {
@@ -99,6 +105,9 @@ func (l *ledger) all(ctx context.Context) (map[key]entry, error) {
 // write sets what is known of some places. An empty fingerprint leaves the one
 // that is there, unless the release is another now.
 func (l *ledger) write(ctx context.Context, list []entry) error {
+	// In one order, so that nodes that know of the same places do not wait for
+	// each other in a circle.
+	slices.SortFunc(list, func(a, b entry) int { return a.compare(b.key) })
 	batch := &pgx.Batch{}
 	for _, e := range list {
 		batch.Queue(`INSERT INTO partywall_schema.place AS p (server, database, schema, strategy, version, release, fingerprint,
@@ -121,6 +130,7 @@ func (l *ledger) write(ctx context.Context, list []entry) error {
 
 // forget drops the entries of places that are no more.
 func (l *ledger) forget(ctx context.Context, gone []key) error {
+	slices.SortFunc(gone, key.compare)
 	batch := &pgx.Batch{}
 	for _, k := range gone {
 		batch.Queue(`DELETE FROM partywall_schema.place WHERE server = $1 AND database = $2 AND schema = $3`, k.server, k.database, k.schema)
