@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/partywall/partywall/internal/pglock"
 	"github.com/partywall/partywall/internal/pgmigrate"
 	"github.com/partywall/partywall/tenant"
 )
@@ -34,7 +35,7 @@ func (s *server) bootstrap(ctx context.Context, database, schema string) error {
 		return err
 	}
 	return s.asMigrator(ctx, database, func(conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(bootstrapLock)); err != nil {
+		if err := pglock.Take(ctx, conn, bootstrapLock); err != nil {
 			return fmt.Errorf("waiting for another process: %w", err)
 		}
 		apply := func() error {
@@ -51,7 +52,7 @@ func (s *server) bootstrap(ctx context.Context, database, schema string) error {
 			return err
 		}
 		return s.migrate(ctx, conn, Target{
-			Server: s.name, Database: database, Schema: schema, Strategy: s.strategyIn(database),
+			Server: s.name, Database: database, Schema: schema, Strategy: s.strategyIn(database), Path: quote(schema),
 		})
 	})
 }
@@ -161,11 +162,7 @@ func (s *server) migrate(ctx context.Context, conn *pgx.Conn, to Target) error {
 	if s.opts.Migrate == nil {
 		return nil
 	}
-	path := quote(to.Schema)
-	if to.Schema != s.opts.Schema {
-		path += ", " + quote(s.opts.Schema)
-	}
-	if _, err := conn.Exec(ctx, `SET search_path = `+path); err != nil {
+	if _, err := conn.Exec(ctx, `SET search_path = `+to.Path); err != nil { //scopecheck:allow names that the strategies have quoted
 		return err
 	}
 	if err := s.opts.Migrate(ctx, conn, to); err != nil {

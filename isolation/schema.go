@@ -33,9 +33,7 @@ func (o ownSchema) create(ctx context.Context, s *server, t tenant.Tenant) error
 		if err != nil {
 			return fmt.Errorf("isolation: creating schema %s: %w", name, err)
 		}
-		return s.migrate(ctx, conn, Target{
-			Server: s.name, Database: s.app.Database, Schema: o.name(t), Strategy: tenant.Schema,
-		})
+		return s.migrate(ctx, conn, s.target(o, t))
 	})
 	if err != nil {
 		return err

@@ -68,6 +68,8 @@ type Target struct {
 	// share. Tables that [partywall.share] declares belong there and in each
 	// Database; a Schema sees those of the database it is in.
 	Strategy tenant.Strategy
+	// Path is the search_path of statements there, as SQL.
+	Path string
 }
 
 // ownName is the name of what belongs to one tenant alone, if its placement

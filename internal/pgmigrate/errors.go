@@ -35,14 +35,14 @@ func (e *FileError) Unwrap() error { return e.Err }
 func fileError(schema string, m migration, err error) error {
 	e := &FileError{Schema: schema, File: m.name, Err: err}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Position > 0 {
-		e.Line = lineOf(m.sql, int(pg.Position))
+		e.Line = LineOf(m.sql, int(pg.Position))
 	}
 	return e
 }
 
-// lineOf returns the line of the character at position, which counts from 1
-// and in characters, as PostgreSQL does.
-func lineOf(sql string, position int) int {
+// LineOf returns the line of the character at position in sql. Both count from 1,
+// and position in characters, as PostgreSQL does.
+func LineOf(sql string, position int) int {
 	line := 1
 	for i := 1; i < position && sql != ""; i++ {
 		r, size := utf8.DecodeRuneInString(sql)
