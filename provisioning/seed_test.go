@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
@@ -172,20 +173,17 @@ func (h *house) admin(t testing.TB, statements ...string) {
 	}
 }
 
-// brokenSeeds are files that follow one that is right, and where and how they
-// are wrong.
-func brokenSeeds() map[string]struct {
+// brokenSeed is a file that follows one that is right, and where and how it is
+// wrong.
+type brokenSeed struct {
 	file, text string
 	line       int
 	why        string
-} {
-	type broken = struct {
-		file, text string
-		line       int
-		why        string
-	}
+}
+
+func brokenSeeds() map[string]brokenSeed {
 	middle := "id,item\n" + strings.Repeat("\n", 3) + "7,a\n8,b\n"
-	return map[string]broken{
+	return map[string]brokenSeed{
 		"syntax":          {"z.sql", "SELECT 1;\nSELECT\n  1,\n  FROM orders", 4, "syntax error"},
 		"second of two":   {"z.sql", "INSERT INTO orders (id, item) VALUES (9, 'x');\n\n\nINSERT INTO orders (id, item) VALUES (9, 'x')", 4, "23505"},
 		"open string":     {"z.sql", "SELECT 1;\nSELECT 'abc", 2, "does not end"},
@@ -225,14 +223,15 @@ func TestBrokenSeeds(t *testing.T) {
 	t.Parallel()
 	h := site(t)
 	cases := brokenSeeds()
-	errs := map[string]error{}
+	var errs sync.Map
 	h.open(t, func(o *provisioning.Options) {
 		o.Lifecycle.Seed = func(ctx context.Context, who tenant.Tenant, progress func(float64, string)) error {
 			c := cases[who.Name]
 			files := seeds(map[string]string{"a.sql": "INSERT INTO orders (id, item) VALUES (1000, 'good')", c.file: c.text})
-			err := provisioning.Seed(h.db, provisioning.SeedSQL(files, "*.sql"), provisioning.SeedCSV(files, strings.Replace(c.file, ".sql", ".csv", 1)))
-			errs[who.Name] = err(ctx, who, progress)
-			return errs[who.Name]
+			seed := provisioning.Seed(h.db, provisioning.SeedSQL(files, "*.sql"), provisioning.SeedCSV(files, strings.Replace(c.file, ".sql", ".csv", 1)))
+			err := seed(ctx, who, progress)
+			errs.Store(who.Name, err)
+			return err
 		}
 	})
 	n := 0
@@ -240,7 +239,8 @@ func TestBrokenSeeds(t *testing.T) {
 		n++
 		o, _ := h.provision(t, tenant.Spec{Slug: fmt.Sprintf("broken-%d", n), Name: name})
 		var broken *provisioning.SeedError
-		err := errs[name]
+		last, _ := errs.Load(name)
+		err, _ := last.(error)
 		if o.State != provisioning.Undone || seedingAttempts(o) != 1 {
 			t.Errorf("%s: %s after %d attempts: %v", name, o.State, seedingAttempts(o), err)
 		}

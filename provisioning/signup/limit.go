@@ -14,7 +14,7 @@ import (
 )
 
 // buckets is how many clients have a limit to themselves. They are told apart by
-// a hash, so that memory is the same for any number of them, and nobody can
+// a hash, so that memory is the same for any number of them, a megabyte, and nobody can
 // come with so many addresses that the earlier ones are forgotten. Two clients
 // share a limit now and then.
 const buckets = 8192
@@ -47,15 +47,11 @@ func (l *limits) wait(client string) time.Duration {
 }
 
 func waitFor(l *rate.Limiter) time.Duration {
-	r := l.Reserve()
-	if !r.OK() {
-		return time.Minute // a limit of nothing
+	if l.Allow() { // who may not takes nothing
+		return 0
 	}
-	wait := r.Delay()
-	if wait > 0 {
-		r.Cancel()
-	}
-	return wait
+	missing := (1 - l.Tokens()) / float64(l.Limit())
+	return max(time.Duration(missing*float64(time.Second)), time.Millisecond)
 }
 
 // address is what [Options.Client] is by default.
