@@ -332,15 +332,17 @@ func TestConcurrently(t *testing.T) {
 	}
 	tx := hold(t, h.data, `LOCK TABLE orders IN ROW EXCLUSIVE MODE`)
 	watcher := h.data.Conn(t)
+	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	watching.Go(func() { // lets go when the build has waited for longer than others may
-		for waits := 0; waits == 0 && t.Context().Err() == nil; {
-			_ = watcher.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
+		for waits := 0; waits == 0 && ctx.Err() == nil; {
+			_ = watcher.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity
 				WHERE datname = current_database() AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > '60 ms'`).Scan(&waits)
 		}
 		_ = tx.Rollback(context.Background())
 	})
 	report := apply(t, fleet, nil)
+	stop()
 	watching.Wait()
 	if report.Counts[schema.Applied] != 1 || report.Results[0].Attempts != 1 {
 		t.Fatal(report, report.Err())
@@ -479,6 +481,36 @@ func TestServerDown(t *testing.T) {
 	// It comes back.
 	if report := apply(t, h.fleet(t, shop(nil), nil), nil); report.Counts[schema.Failed] != 0 {
 		t.Fatal(report)
+	}
+}
+
+// TestForget: what is no tenant's place any more is forgotten, unless it may be
+// another process's.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	h := build(t, shop(nil))
+	h.settle(t, 1)
+	fleet := h.fleet(t, shop(nil), nil)
+	apply(t, fleet, nil)
+	_, err := h.catalog.Exec(t.Context(), `INSERT INTO partywall_schema.place
+		SELECT s, database, 'gone', strategy, version, release, fingerprint, attempts, failed_version, file, line, statement, code, error
+		FROM partywall_schema.place, unnest(ARRAY['eu-1', 'us-1']) AS s WHERE schema = 'shop_1'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, fleet, &schema.ApplyOptions{Query: tenant.Query{SlugPrefix: "shop"}}) // which says nothing of others
+	left := func() (n int) {
+		if err := h.catalog.QueryRow(t.Context(), `SELECT count(*) FROM partywall_schema.place WHERE schema = 'gone'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := left(); n != 2 {
+		t.Error(n)
+	}
+	apply(t, fleet, nil)
+	if n := left(); n != 1 {
+		t.Error(n)
 	}
 }
 
