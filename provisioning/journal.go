@@ -218,8 +218,12 @@ func (x *execution) save(ctx context.Context, tx pgx.Tx, j journal, o Operation)
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return fmt.Errorf("provisioning: writing down operation %s: %w", id, err)
 	}
-	if j.park && j.after > 0 {
-		return x.engine.waker.Wake(ctx, tx, id, x.engine.opts.Clock().Add(j.after))
+	if !j.park {
+		return nil
 	}
-	return nil
+	var at time.Time // now, by another worker
+	if j.after > 0 {
+		at = x.engine.opts.Clock().Add(j.after)
+	}
+	return x.engine.waker.Wake(ctx, tx, id, at)
 }
