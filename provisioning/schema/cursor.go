@@ -68,27 +68,23 @@ func (c *cursor) parens() []token {
 	if !c.more() || !c.list[0].is("(") {
 		return nil
 	}
-	depth := 0
-	for i, t := range c.list {
-		switch {
-		case t.is("("):
-			depth++
-		case t.is(")"):
-			depth--
-		}
-		if depth == 0 {
-			inner := c.list[1:i]
-			c.list = c.list[i+1:]
-			return inner
-		}
-	}
-	inner := c.list[1:]
-	c.list = nil
+	end := c.reach(func(_, depth int) bool { return depth == 0 })
+	inner := c.list[1:end]
+	c.list = c.list[min(end+1, len(c.list)):]
 	return inner
 }
 
 // until takes all up to one of some words, outside of parentheses.
 func (c *cursor) until(words ...string) []token {
+	end := c.reach(func(i, depth int) bool { return i > 0 && depth == 0 && slices.ContainsFunc(words, c.list[i].is) })
+	taken := c.list[:end]
+	c.list = c.list[end:]
+	return taken
+}
+
+// reach counts what stands before the token at which to stop, which is asked by
+// its index and how deep in parentheses it leaves who reads on.
+func (c *cursor) reach(stop func(i, depth int) bool) int {
 	depth := 0
 	for i, t := range c.list {
 		switch {
@@ -97,15 +93,11 @@ func (c *cursor) until(words ...string) []token {
 		case t.is(")"):
 			depth--
 		}
-		if depth == 0 && i > 0 && slices.ContainsFunc(words, t.is) {
-			taken := c.list[:i]
-			c.list = c.list[i:]
-			return taken
+		if stop(i, depth) {
+			return i
 		}
 	}
-	taken := c.list
-	c.list = nil
-	return taken
+	return len(c.list)
 }
 
 // has reports whether words follow each other somewhere in a list.

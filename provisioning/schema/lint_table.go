@@ -100,7 +100,7 @@ func (l *linter) create(c *cursor) {
 		return
 	}
 	c.skip("unlogged", "unique")
-	switch c.either("table", "index", "schema", "view", "materialized") {
+	switch c.either("table", "index", "schema", "view", "materialized", "function", "procedure", "type", "domain", "sequence") {
 	case "table":
 		c.accept("if", "not", "exists")
 		l.createTable(c)
@@ -108,7 +108,8 @@ func (l *linter) create(c *cursor) {
 		l.createIndex(c)
 	case "schema":
 		l.find(RuleSchema, "leave schemas to the placements of tenants", "a schema is a place of its own")
-	case "view", "materialized":
+	case "":
+	default:
 		c.skip("view")
 		c.accept("if", "not", "exists")
 		l.target(c)
@@ -182,7 +183,9 @@ func (l *linter) key(name string, list []token) {
 		of := columns(c.parens())
 		l.reference(name, of, c)
 	case "exclude":
-		c.until("(")
+		if c.accept("using") {
+			c.ident()
+		}
 		l.keys = append(l.keys, l.made(name, "", columns(c.parens()), "the exclusion"))
 	}
 }

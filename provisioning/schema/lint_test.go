@@ -70,8 +70,15 @@ func TestLint(t *testing.T) {
 			"CREATE TABLE a (tenant_id bigint) PARTITION BY HASH (tenant_id);\nCREATE TABLE a0 PARTITION OF a FOR VALUES WITH (MODULUS 2, REMAINDER 0);\n" +
 				"SELECT partywall.protect('a');\nCREATE TABLE a1 PARTITION OF a FOR VALUES WITH (MODULUS 2, REMAINDER 1);", []string{"5 table-unprotected"},
 		},
-		"of a dump": {"SELECT pg_catalog.set_config('search_path', '', false);", []string{"2 schema-named"}},
-		"opened":    {"ALTER TABLE orders DISABLE ROW LEVEL SECURITY;", []string{"2 table-unprotected"}},
+		"exclusion": {
+			"CREATE TABLE a (tenant_id bigint, during tstzrange,\n\tEXCLUDE USING gist (tenant_id WITH =, during WITH &&),\n\tCONSTRAINT c EXCLUDE USING gist (during WITH &&));\nSELECT partywall.protect('a');",
+			[]string{"2 key-without-tenant"},
+		},
+		"key by an index":      {alone + "DROP INDEX CONCURRENTLY IF EXISTS i;\nCREATE UNIQUE INDEX CONCURRENTLY i ON orders (tenant_id, item);", nil},
+		"key with a name":      {"ALTER TABLE orders ADD CONSTRAINT k UNIQUE USING INDEX i;", nil},
+		"things with a schema": {"CREATE VIEW public.v AS SELECT 1;\nCREATE TYPE public.mood AS ENUM ('a');\nCREATE VIEW w AS SELECT 1;", []string{"2 schema-named", "3 schema-named"}},
+		"of a dump":            {"SELECT pg_catalog.set_config('search_path', '', false);", []string{"2 schema-named"}},
+		"opened":               {"ALTER TABLE orders DISABLE ROW LEVEL SECURITY;", []string{"2 table-unprotected"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
