@@ -232,7 +232,7 @@ func (m *maternity) bearAll(ctx context.Context, strategies []tenant.Strategy, t
 	waiting.Wait()
 	l := newLatency("as many of each, asked for at once", took)
 	l.Note = fmt.Sprintf("%d tenants in %.1f s", times, time.Since(began).Seconds())
-	return l, errors.Join(append(errs, err)...)
+	return l, errors.Join(err, errors.Join(errs...))
 }
 
 // bearByHand does what a host does by hand: a database, its tables one by one,
