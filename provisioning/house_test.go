@@ -88,7 +88,13 @@ func (h *house) start(ctx context.Context, o *provisioning.Options, change func(
 			if to.Strategy != tenant.Shared {
 				h.at("migrating")
 			}
-			_, err := conn.Exec(ctx, tables)
+			// As a tool for migrations does, which touches nothing that is there: a
+			// worker may be asleep with locks on it.
+			var there bool
+			err := conn.QueryRow(ctx, `SELECT to_regclass(quote_ident(current_schema) || '.orders') IS NOT NULL`).Scan(&there)
+			if err == nil && !there {
+				_, err = conn.Exec(ctx, tables)
+			}
 			if to.Strategy != tenant.Shared {
 				h.at("migrated")
 			}
