@@ -134,8 +134,8 @@ func (p *program) place(ctx context.Context, server *private.Server, redis *priv
 		Catalog:  urls[0],
 		App:      server.As(urls[1], "recordstore"),
 		Migrator: urls[1],
-		Database: func(slug string) string {
-			name := server.Name("store_" + slug)
+		Database: func(name string) string {
+			name = server.Name(name)
 			server.Adopt(name)
 			return name
 		},
