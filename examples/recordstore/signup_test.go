@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -19,10 +20,12 @@ import (
 )
 
 // TestSignUp fills in the form as people do, for a store of each plan, sees
-// each step, and visits what has opened.
+// each step, and visits what has opened. There is nothing to complain about.
 func TestSignUp(t *testing.T) {
 	t.Parallel()
-	h := build(t, pgtest.New(t, nil).URL, withShared)
+	h := place(t, pgtest.New(t, nil).URL, withShared)
+	h.config.Logger = slog.New(slog.NewTextHandler(complaints{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h.serve(t, h.open(t))
 	for plan, strategy := range map[tenant.Plan]tenant.Strategy{
 		chain.Terraced: tenant.Shared, chain.SemiDetached: tenant.Schema, chain.Detached: tenant.Database,
 	} {
@@ -58,6 +61,15 @@ func TestSignUp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// complaints fails a test for whatever is logged.
+type complaints struct{ t *testing.T }
+
+// Write implements io.Writer.
+func (c complaints) Write(p []byte) (int, error) {
+	c.t.Errorf("logged: %s", p)
+	return len(p), nil
 }
 
 // TestSignUpRefuses asks for stores that are not to be had. The form comes back
