@@ -108,7 +108,9 @@ func (db *DB) start() {
 	unsubscribe := db.tenants.Subscribe(func(e tenant.Event) {
 		mu.Lock()
 		defer mu.Unlock()
-		if ctx.Err() == nil && e.Before.Placement.Epoch != 0 && e.Moved() {
+		// Nothing is bound to a tenant that had no place, and the place that it
+		// has now may not be made yet.
+		if ctx.Err() == nil && e.Before.Placement.Server != "" && e.Moved() {
 			working.Go(func() { db.follow(ctx, e) })
 		}
 	})

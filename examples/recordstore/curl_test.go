@@ -71,20 +71,10 @@ func curl(t *testing.T, command string) *http.Request {
 	return r
 }
 
-// send sends a request to this machine, whatever host it names: not every
-// resolver knows that *.localhost is here.
+// send sends a request to this machine, whatever host it names.
 func send(t *testing.T, r *http.Request) (status int, body string) {
 	t.Helper()
-	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			_, port, err := net.SplitHostPort(addr)
-			if err != nil {
-				return nil, err
-			}
-			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-		},
-	}}
+	client := http.Client{Timeout: time.Minute, Transport: toLoopback()}
 	answer, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -95,6 +85,21 @@ func send(t *testing.T, r *http.Request) (status int, body string) {
 		t.Fatal(err)
 	}
 	return answer.StatusCode, string(text)
+}
+
+// toLoopback takes all requests to this machine: not every resolver knows that
+// *.localhost is here.
+func toLoopback() *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			_, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				return nil, err
+			}
+			return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+		},
+	}
 }
 
 func get(t *testing.T, url string) string {

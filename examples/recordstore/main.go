@@ -6,13 +6,17 @@
 //	go run ./examples/recordstore -data path/to/chinook -check
 //
 // It starts a private PostgreSQL, or makes databases of its own on the one in
-// DATABASE_URL, fills them, and serves until it is interrupted. Caches are in a
-// Redis inside the program, or in the one in REDIS_URL; covers and invoices are
-// files in a temporary folder. Nothing is left behind but the wall's own roles,
-// which may be another database's too and which nobody can log in as. With -data it reads the CSV files of the Chinook sample
-// database, otherwise it makes up its records. With -check it visits and
-// attacks itself over HTTP instead, and exits with 1 when a sum is wrong or a
-// row of one store has reached another.
+// DATABASE_URL, fills them, opens a new store of each kind and prints what each
+// step took, and serves until it is interrupted; more stores sign up on its page.
+// Caches are in a Redis inside the program, or in the one in REDIS_URL; covers
+// and invoices are files in a temporary folder. Nothing is left behind but the
+// wall's own roles, which may be another database's too and which nobody can log
+// in as.
+//
+// With -data it reads the CSV files of the Chinook sample database, otherwise it
+// makes up its records. With -check it visits and attacks itself over HTTP
+// instead, and exits with 1 when a sum is wrong or a row of one store has reached
+// another.
 package main
 
 import (
@@ -134,8 +138,8 @@ func (p *program) place(ctx context.Context, server *private.Server, redis *priv
 		Catalog:  urls[0],
 		App:      server.As(urls[1], "recordstore"),
 		Migrator: urls[1],
-		Database: func(slug string) string {
-			name := server.Name("store_" + slug)
+		Database: func(name string) string {
+			name = server.Name(name)
 			server.Adopt(name)
 			return name
 		},

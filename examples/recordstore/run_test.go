@@ -128,8 +128,15 @@ func TestServe(t *testing.T) {
 	}
 	conn := admin.Conn(t)
 	suffix := suffixOf(t, conn, admin.Name)
-	if n := count(t, conn, suffix); n < 5 { // the catalog, the stores, two stores' own, and a role
+	if n := count(t, conn, suffix); n < 6 { // the catalog, the stores, three stores' own, and a role
 		t.Errorf("%d databases and roles while it serves", n)
+	}
+
+	for slug, strategy := range map[string]string{"flip-side": "shared", "blue-note": "schema", "deep-cuts": "database"} {
+		const steps = `tenant \d+ ms, database \d+ ms, (\w+ \d+ ms, ){4}seed \d+ ms, verify \d+ ms, activate \d+ ms, active after \d+ ms`
+		if !regexp.MustCompile(`(?m)^  ` + slug + ` \(` + strategy + `\): ` + steps + `$`).MatchString(s.greeting) {
+			t.Errorf("no line of steps for %s:\n%s", slug, s.greeting)
+		}
 	}
 
 	commands := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(strings.ReplaceAll(s.greeting, "\\\n", ""), -1)

@@ -39,7 +39,11 @@ const keySize = 32
 func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
 	s := &site{chain: c, gatewayKey: make([]byte, keySize), done: make(chan error, 1)}
 	rand.Read(s.gatewayKey) // never fails; it ends the program instead
-	handler, err := web.New(parts(c), &web.Options{GatewayKey: s.gatewayKey, Playground: p.check, Logger: p.log})
+	joining, err := p.signUp(s)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := web.New(parts(c), &web.Options{GatewayKey: s.gatewayKey, SignUp: joining, Playground: p.check, Logger: p.log})
 	if err != nil {
 		return nil, err
 	}
@@ -59,9 +63,19 @@ func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
 		}
 	}
 	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	s.http.RegisterOnShutdown(joining.Close)
 	go func() { s.done <- s.http.Serve(s.listener) }()
 	return s, nil
 }
+
+// host is the chain's own, with the port.
+func (s *site) host() string {
+	_, port, _ := net.SplitHostPort(s.listener.Addr().String()) // every TCP address has one
+	return net.JoinHostPort(web.Base, port)
+}
+
+// address is where a store is found.
+func (s *site) address(slug string) string { return "http://" + slug + "." + s.host() + "/" }
 
 // parts is what a chain's pages are made from.
 func parts(c *chain.Chain) web.Parts {
@@ -79,6 +93,12 @@ func (s *site) close() {
 
 // serve says where to look, and returns when ctx ends.
 func (s *site) serve(ctx context.Context, out io.Writer) error {
+	if _, err := io.WriteString(out, s.note); err != nil {
+		return err
+	}
+	if err := s.open(ctx, out); err != nil {
+		return err
+	}
 	if err := s.greet(ctx, out); err != nil {
 		return err
 	}
@@ -93,10 +113,6 @@ func (s *site) serve(ctx context.Context, out io.Writer) error {
 
 // greet prints what to click and what to type.
 func (s *site) greet(ctx context.Context, out io.Writer) error {
-	_, port, err := net.SplitHostPort(s.listener.Addr().String())
-	if err != nil {
-		return err
-	}
 	page, err := s.chain.Tenants.List(ctx, tenant.Query{Limit: 2})
 	if err != nil {
 		return err
@@ -105,28 +121,28 @@ func (s *site) greet(ctx context.Context, out io.Writer) error {
 		return errors.New("a chain has two stores at least")
 	}
 	first, second := page.Tenants[0].Slug, page.Tenants[1].Slug
-	base := web.Base + ":" + port
 	signed, err := httptenant.Sign(s.gatewayKey, first, time.Now().Add(time.Hour))
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, `%[1]s
-Look around:  http://%[2]s/
-A store:      http://%[3]s.%[2]s/
-Its records:  http://%[3]s.%[2]s/catalogue
+	_, err = fmt.Fprintf(out, `
+Look around:  http://%[1]s/
+A store:      http://%[2]s.%[1]s/
+Its records:  http://%[2]s.%[1]s/catalogue
+One of yours: http://%[1]s%[6]s
 
 Try the API:
-  curl http://%[3]s.%[2]s/api/summary
-  curl 'http://%[3]s.%[2]s/api/invoices?limit=3'
-  curl http://%[3]s.%[2]s/api/customers -d '{"first_name":"Ada","last_name":"Byron","email":"ada@example.com"}'
+  curl http://%[2]s.%[1]s/api/summary
+  curl 'http://%[2]s.%[1]s/api/invoices?limit=3'
+  curl http://%[2]s.%[1]s/api/customers -d '{"first_name":"Ada","last_name":"Byron","email":"ada@example.com"}'
 
 Try to get across:
-  curl -H '%[6]s: %[4]s' http://%[3]s.%[2]s/api/summary     # anybody can write a header: 403
-  curl -H '%[6]s: %[5]s' \
-       http://%[4]s.%[2]s/api/summary     # signed for %[3]s, sent to %[4]s: 403
+  curl -H '%[5]s: %[3]s' http://%[2]s.%[1]s/api/summary     # anybody can write a header: 403
+  curl -H '%[5]s: %[4]s' \
+       http://%[3]s.%[1]s/api/summary     # signed for %[2]s, sent to %[3]s: 403
 
 Ctrl-C ends it all.
-`, s.note, base, first, second, signed, web.Header)
+`, s.host(), first, second, signed, web.Header, web.PathSignUp)
 	return err
 }
 

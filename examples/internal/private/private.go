@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -20,7 +21,10 @@ import (
 type Server struct {
 	server           *embedded.Server
 	suffix, password string
-	databases, roles []string
+	roles            []string
+
+	mu        sync.Mutex
+	databases []string
 }
 
 // Start takes the server that url leads a superuser to, or without one starts
@@ -59,8 +63,12 @@ func (s *Server) Create(ctx context.Context, names ...string) ([]string, error) 
 }
 
 // Adopt has Stop drop a database that somebody else makes, under its whole
-// name.
-func (s *Server) Adopt(database string) { s.databases = append(s.databases, database) }
+// name. It may be called from any goroutine.
+func (s *Server) Adopt(database string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.databases = append(s.databases, database)
+}
 
 // As returns a URL as another login role uses it, whose name is made unique.
 // Whoever makes the role finds its password there: servers other than private

@@ -18,6 +18,7 @@ import (
 	"github.com/partywall/partywall/cache"
 	"github.com/partywall/partywall/examples/recordstore/records"
 	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/provisioning"
 	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/tenant/pgtenant"
 )
@@ -29,8 +30,9 @@ type Config struct {
 	// App and Migrator are the URLs of the stores' server, by the role that
 	// serves and by the one that makes tables.
 	App, Migrator string
-	// Database names the database of a store that has one to itself.
-	Database func(slug string) string
+	// Database makes the name of a store's own database one that is nobody else's.
+	// It may be called from any goroutine.
+	Database func(name string) string
 	// Redis leads to the server of all stores' caches, where Prefix begins all
 	// keys; "" is the library's own.
 	Redis  *redis.UniversalOptions
@@ -53,12 +55,17 @@ type Chain struct {
 	Files *storage.Buckets
 	// Depot serves files by signed URL.
 	Depot http.Handler
+	// Engine makes new stores.
+	Engine *provisioning.Engine
 
 	catalog *pgxpool.Pool
 }
 
 // server is what placements call the one server there is, of each kind.
 const server = "main"
+
+// prefix begins the names of schemas and databases that one store has to itself.
+const prefix = "store_"
 
 // Open opens the chain and settles a tenant for every store in data. The
 // caller closes it.
@@ -91,6 +98,9 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 	if err = c.openFiles(ctx, config); err != nil {
 		return nil, err
 	}
+	if err = c.openEngine(ctx, config); err != nil {
+		return nil, err
+	}
 	for i, store := range stores {
 		if err := c.settle(ctx, store, placement(i, len(stores), store.Slug, config.Database)); err != nil {
 			return nil, fmt.Errorf("chain: the store of %s: %w", store.Country, err)
@@ -101,6 +111,9 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 
 // Close ends all connections once they are idle.
 func (c *Chain) Close() {
+	if c.Engine != nil {
+		c.closeEngine()
+	}
 	if c.Files != nil {
 		_ = c.Files.Close() // they are read and written whole: nothing is under way
 	}

@@ -16,15 +16,15 @@ import (
 // first sixth into databases, the next third into schemas, and the other half
 // into the tables that stores share. Those in databases have a bucket of their
 // own, too. Caches are all in one Redis.
-func placement(rank, stores int, slug string, database func(slug string) string) tenant.Placement {
+func placement(rank, stores int, slug string, database func(name string) string) tenant.Placement {
 	switch {
 	case rank < stores/6:
 		return tenant.Placement{
-			Server: server, Strategy: tenant.Database, Database: database(slug),
+			Server: server, Strategy: tenant.Database, Database: database(prefix + slug),
 			Bucket: storage.Place{Store: server, Bucket: "store-" + slug}.String(),
 		}
 	case rank < stores/2:
-		return tenant.Placement{Server: server, Strategy: tenant.Schema, Schema: "store_" + strings.ReplaceAll(slug, "-", "_")}
+		return tenant.Placement{Server: server, Strategy: tenant.Schema, Schema: prefix + strings.ReplaceAll(slug, "-", "_")}
 	}
 	return tenant.Placement{Server: server, Strategy: tenant.Shared}
 }

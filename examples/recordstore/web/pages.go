@@ -106,6 +106,7 @@ func (s *site) cataloguePage(w http.ResponseWriter, r *http.Request) error {
 type chainView struct {
 	Host   string // of the chain, with the port
 	Header string // in which a gateway names the store
+	SignUp string // the path where new stores join, "" for nowhere
 	Groups []chainGroup
 }
 
@@ -143,6 +144,9 @@ func (s *site) chainPage(w http.ResponseWriter, r *http.Request) error {
 	view := &chainView{Host: baseOf(r), Header: Header, Groups: []chainGroup{
 		{Strategy: tenant.Database}, {Strategy: tenant.Schema}, {Strategy: tenant.Shared},
 	}}
+	if s.signUp != nil {
+		view.SignUp = PathSignUp
+	}
 	for t, err := range s.Tenants.All(r.Context(), tenant.Query{Status: []tenant.Status{tenant.Active}}) {
 		if err != nil {
 			return err

@@ -32,6 +32,9 @@ const Base = "localhost"
 // Header is where a gateway names the store in requests that it has signed.
 const Header = "X-Tenant"
 
+// PathSignUp is where new stores join, on the chain's own host.
+const PathSignUp = "/signup"
+
 // Tenants is what the pages ask of the catalog; *tenant.Registry is one.
 type Tenants interface {
 	Lookup(ctx context.Context, key tenant.Key) (tenant.Tenant, error)
@@ -54,6 +57,9 @@ type Options struct {
 	// GatewayKey signs [Header]; see httptenant.Sign. Defaults to nobody being
 	// believed.
 	GatewayKey []byte
+	// SignUp takes in new stores, at [PathSignUp] and below. Defaults to the
+	// chain staying as it is.
+	SignUp http.Handler
 	// Playground adds routes that run any SQL and any commands of Redis that a
 	// client sends, and open files by any name, for an attacker to try the wall.
 	// Never serve it to anybody else. Defaults to no such routes.
@@ -66,9 +72,10 @@ type Options struct {
 type site struct {
 	Parts
 
-	edge  *httptenant.Edge
-	pages *template.Template
-	log   *slog.Logger
+	edge   *httptenant.Edge
+	pages  *template.Template
+	signUp http.Handler // nil for none
+	log    *slog.Logger
 }
 
 // New returns the handler of the whole site. opts may be nil.
@@ -82,7 +89,7 @@ func New(parts Parts, opts *Options) (http.Handler, error) {
 		// where they disagree it is refused.
 		resolver = httptenant.FirstOf(resolver, httptenant.Header(Header, httptenant.Signed(opts.GatewayKey)))
 	}
-	s := &site{Parts: parts, log: opts.Logger}
+	s := &site{Parts: parts, signUp: opts.SignUp, log: opts.Logger}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -104,6 +111,10 @@ func (s *site) routes(playground bool) *http.ServeMux {
 		mux.Handle("GET "+host+"/{$}", httptenant.Public(s.handle(s.chainPage)))
 	}
 	mux.Handle("GET "+Base+PathFiles+"/{bucket}", httptenant.Public(s.Depot))
+	if s.signUp != nil {
+		mux.Handle(Base+PathSignUp, httptenant.Public(s.signUp))
+		mux.Handle(Base+PathSignUp+"/", httptenant.Public(s.signUp))
+	}
 	mux.Handle("GET /{$}", s.handle(s.storePage))
 	mux.Handle("GET /catalogue", s.handle(s.cataloguePage))
 	mux.Handle("GET /covers/{id}", s.handle(s.cover))

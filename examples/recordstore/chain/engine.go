@@ -1,0 +1,58 @@
+package chain
+
+import (
+	"context"
+	"embed"
+	"time"
+
+	"github.com/partywall/partywall/provisioning"
+	"github.com/partywall/partywall/tenant"
+)
+
+// The plans of stores that sign up are houses.
+const (
+	Terraced     tenant.Plan = "terraced"      // in tables that stores share
+	SemiDetached tenant.Plan = "semi-detached" // in a schema of its own
+	Detached     tenant.Plan = "detached"      // in a database of its own
+)
+
+//go:embed seed/*.sql
+var seed embed.FS
+
+// openEngine starts what makes the stores that sign up: it places each by its
+// plan, makes its rows, files and cache a place, and has it sell something.
+func (c *Chain) openEngine(ctx context.Context, config Config) (err error) {
+	policy := &provisioning.Policy{
+		Servers:    map[string]provisioning.Capacity{server: {}},
+		Strategies: map[tenant.Plan]tenant.Strategy{SemiDetached: tenant.Schema, Detached: tenant.Database},
+		Prefix:     prefix,
+	}
+	place := func(ctx context.Context, t tenant.Tenant) (tenant.Placement, error) {
+		where, err := policy.Place(ctx, t)
+		if where.Strategy == tenant.Database {
+			where.Database = config.Database(where.Database)
+		}
+		return where, err
+	}
+	c.Engine, err = provisioning.New(c.catalog, c.Tenants, &provisioning.Options{
+		Lifecycle: &provisioning.Lifecycle{
+			Database:  c.DB,
+			Resources: map[string]provisioning.Resource{"storage": c.Files, "cache": c.Cache},
+			Place:     place,
+			Seed:      provisioning.Seed(c.DB, provisioning.SeedSQL(seed, "seed/*.sql")),
+		},
+		Logger: config.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	return c.Engine.Start(ctx)
+}
+
+// closeEngine gives the steps that are under way a moment. Those that it has to
+// interrupt would be another worker's, if the chain went on.
+func (c *Chain) closeEngine() {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	_ = c.Engine.Stop(ctx)
+}
