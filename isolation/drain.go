@@ -3,6 +3,7 @@ package isolation
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,6 +66,23 @@ func (db *DB) Activate(ctx context.Context, t tenant.Tenant) error {
 		err = &FencedError{ID: t.ID, Slug: t.Slug, Have: t.Placement.Epoch, Want: now.Epoch}
 	}
 	return err
+}
+
+// Evict ends the sessions of all nodes that are at work for t, or were last,
+// and shuts nobody out: it is for a tenant that one worker prepares, whose
+// predecessor may be asleep in a transaction. It needs the server's Migrator.
+func (db *DB) Evict(ctx context.Context, t tenant.Tenant) error {
+	s, how, err := db.whereabouts(t)
+	if err != nil {
+		return err
+	}
+	s.drop(t.Number) // our own idle sessions need not end
+	return s.asMigrator(ctx, how.database(s, t), func(conn *pgx.Conn) error {
+		if _, err := evict(ctx, conn, t.Number); err != nil {
+			return fmt.Errorf("isolation: ending the sessions of tenant %s (%s): %w", t.ID, t.Slug, err)
+		}
+		return nil
+	})
 }
 
 // Fence asks t's data server what it knows of t. It needs the server's

@@ -48,7 +48,11 @@ func (x *execution) adopt(o Operation, asked time.Time) {
 
 // limit has the operation turned back at a time.
 func (x *execution) limit(deadline time.Time) {
-	x.end = time.AfterFunc(time.Until(deadline), func() { x.turnBack(ErrDeadline) })
+	left := time.Until(deadline)
+	if left <= 0 {
+		x.turnBack(ErrDeadline) // before anything begins
+	}
+	x.end = time.AfterFunc(left, func() { x.turnBack(ErrDeadline) })
 }
 
 // extend notes that the lease was renewed by a question that was asked at a

@@ -187,7 +187,7 @@ func (x *execution) save(ctx context.Context, tx pgx.Tx, j journal, o Operation)
 			events = events + $8,
 			owner = CASE WHEN $9 THEN '' ELSE owner END, lease_until = CASE WHEN $9 THEN NULL ELSE lease_until END,
 			due_at = CASE
-				WHEN $10 AND state = 'running' AND NOT committed AND deadline > clock_timestamp() THEN least(clock_timestamp() + $11, deadline)
+				WHEN $10 AND state = 'running' AND NOT committed THEN least(clock_timestamp() + $11, deadline)
 				WHEN $10 THEN clock_timestamp() + $11
 				WHEN $9 THEN NULL ELSE due_at END,
 			ended_at = CASE WHEN $12 THEN clock_timestamp() END

@@ -226,23 +226,32 @@ func (l *lifecycle) bury(ctx context.Context, run *Run[Birth, Born]) error {
 	return nil
 }
 
+// prepare returns the context in which the tenant is worked on. Nobody else has
+// any business with it: whoever began before may be asleep in a transaction.
+func (l *lifecycle) prepare(ctx context.Context, run *Run[Birth, Born]) (context.Context, tenant.Tenant, error) {
+	t, err := l.current(ctx, run.Tenant)
+	if err == nil && run.Attempt > 1 {
+		err = l.Database.Evict(ctx, t)
+	}
+	return tenant.Prepare(ctx, t), t, err
+}
+
 func (l *lifecycle) seed(ctx context.Context, run *Run[Birth, Born]) error {
 	if l.Seed == nil {
 		return nil
 	}
-	t, err := l.current(ctx, run.Tenant)
+	ctx, t, err := l.prepare(ctx, run)
 	if err != nil {
 		return err
 	}
-	return l.Seed(tenant.Prepare(ctx, t), t, run.Progress)
+	return l.Seed(ctx, t, run.Progress)
 }
 
 func (l *lifecycle) verify(ctx context.Context, run *Run[Birth, Born]) error {
-	t, err := l.current(ctx, run.Tenant)
+	ctx, t, err := l.prepare(ctx, run)
 	if err != nil {
 		return err
 	}
-	ctx = tenant.Prepare(ctx, t)
 	if err := l.Database.Verify(ctx); err != nil {
 		return err
 	}

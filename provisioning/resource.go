@@ -26,6 +26,9 @@ type Database interface {
 	// Verify makes sure that the context's tenant works in its own place, and
 	// sees nobody else's.
 	Verify(ctx context.Context) error
+	// Evict ends all that is under way for a tenant: what a worker has begun that
+	// sleeps, with locks that the next one would wait for.
+	Evict(ctx context.Context, t tenant.Tenant) error
 }
 
 // Catalog is where tenants are kept: a *pgtenant.Catalog, on the same database

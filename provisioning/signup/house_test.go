@@ -42,6 +42,7 @@ func (p places) Provision(ctx context.Context, _ tenant.Tenant) error {
 }
 func (places) Deprovision(context.Context, tenant.Tenant) error { return nil }
 func (places) Verify(context.Context) error                     { return nil }
+func (places) Evict(context.Context, tenant.Tenant) error       { return nil }
 
 // build builds a house. change may alter what it is built of.
 func build(t *testing.T, change func(*signup.Options, *provisioning.Lifecycle)) *house {
