@@ -141,7 +141,7 @@ func classify(err error) Class {
 // statement, and which in the state of things.
 func classifySQL(code string) Class {
 	switch code[:min(2, len(code))] {
-	case "0A", "21", "22", "23", "2B", "2F", "34", "39", "3D", "3F", "42", "44", "P0":
+	case "0A", "21", "22", "23", "2B", "2D", "2F", "34", "39", "3D", "3F", "42", "44", "P0":
 		return Permanent
 	}
 	return Transient

@@ -114,11 +114,12 @@ func (h *house) start(ctx context.Context, o *provisioning.Options, change func(
 	if err := h.engine.Start(ctx); err != nil {
 		return nil, err
 	}
+	opened := *h // a house may be opened again
 	return func(ctx context.Context) error {
-		err := h.engine.Stop(ctx)
-		h.db.Close()
-		h.tenants.Close()
-		h.pool.Close()
+		err := opened.engine.Stop(ctx)
+		opened.db.Close()
+		opened.tenants.Close()
+		opened.pool.Close()
 		return err
 	}, nil
 }

@@ -29,7 +29,7 @@ type Notice struct {
 }
 
 // Publisher tells a notice to others: a queue, a webhook, a function of the
-// host's. What fails is told again, later.
+// host's. What fails, or takes longer than 10 seconds, is told again, later.
 type Publisher interface {
 	Publish(ctx context.Context, n Notice) error
 }
@@ -91,6 +91,16 @@ func (w *worker) publish() {
 	}
 }
 
+// tellTime is how long a publisher has for one notice.
+const tellTime = 10 * time.Second
+
+// tell tells one notice.
+func (e *Engine) tell(ctx context.Context, n Notice) error {
+	ctx, done := context.WithTimeout(ctx, tellTime)
+	defer done()
+	return careful(func() error { return e.opts.Publisher.Publish(ctx, n) })
+}
+
 // publishSome tells the notices that are due, and forgets those that were told.
 // One that cannot be told does not keep the others.
 func (w *worker) publishSome() (told int, err error) {
@@ -121,7 +131,7 @@ func (w *worker) publishSome() (told int, err error) {
 		told = len(letters)
 		var b pgx.Batch
 		for _, l := range letters {
-			if err := careful(func() error { return e.opts.Publisher.Publish(w.ctx, l.Notice) }); err != nil {
+			if err := e.tell(w.ctx, l.Notice); err != nil {
 				e.opts.Logger.WarnContext(w.ctx, "provisioning: telling what happened", "topic", l.Topic, "operation", l.Operation, "error", err, "stack", stackOf(err))
 				b.Queue(`UPDATE partywall_operations.outbox SET attempts = attempts + 1, due_at = clock_timestamp() + $2 WHERE id = $1`,
 					l.ID, e.opts.Backoff(l.attempts+2))
