@@ -40,6 +40,8 @@ func (e *Engine) ask(ctx context.Context, id ID, what, who string) error {
 			return fmt.Errorf("%w: %s %s", ErrEnded, o.Kind, id)
 		case what != "resume" && o.Committed:
 			return fmt.Errorf("%w: %s %s", ErrCommitted, o.Kind, id)
+		case what == "pause" && o.State == Paused:
+			return nil
 		}
 		return e.note(ctx, tx, o, what, who)
 	})
@@ -51,8 +53,8 @@ func (e *Engine) ask(ctx context.Context, id ID, what, who string) error {
 	return nil
 }
 
-// note writes down what is wished of an operation. One that is paused is due
-// at once, so that whoever takes it heeds it.
+// note writes down what is wished of an operation. Unless it is to wait it is
+// due at once, so that whoever takes it heeds it.
 func (e *Engine) note(ctx context.Context, tx pgx.Tx, o Operation, what, who string) error {
 	wish, state := what, o.State
 	if what == "resume" {
@@ -72,7 +74,7 @@ func (e *Engine) note(ctx context.Context, tx pgx.Tx, o Operation, what, who str
 	b.Queue(`
 		UPDATE partywall_operations.operation SET wish = $2, state = $3, events = events + 1,
 			due_at = CASE WHEN $4 THEN clock_timestamp() ELSE due_at END
-		WHERE id = $1`, o.ID, wish, string(state), o.Owner == "" && (o.DueAt.IsZero() || what != "pause"))
+		WHERE id = $1`, o.ID, wish, string(state), o.Owner == "" && what != "pause")
 	queueEvents(&b, o, told)
 	b.Queue(`SELECT pg_notify('partywall_operations', $1)`, o.ID.String())
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {

@@ -292,7 +292,11 @@ func TestSoakKills(t *testing.T) {
 	}
 	workers := []*exec.Cmd{h.employ(t, ""), h.employ(t, ""), h.employ(t, "")}
 	for i := range kills {
-		time.Sleep(time.Duration(rand.Int64N(int64(400 * time.Millisecond))))
+		var told int64
+		if err := h.pool.QueryRow(t.Context(), `SELECT count(*) FROM partywall_operations.event`).Scan(&told); err != nil {
+			t.Fatal(err)
+		}
+		h.await(t, `SELECT count(*) > $1 FROM partywall_operations.event`, told+rand.Int64N(60))
 		at := i % len(workers)
 		_ = workers[at].Process.Kill()
 		_ = workers[at].Wait() // it was killed

@@ -93,19 +93,21 @@ func TestServerCrashes(t *testing.T) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	})
 	var over atomic.Bool
-	var ended atomic.Int64
+	ended := make(chan struct{})
+	var lived int
 	var hosts sync.WaitGroup
 	for n := range 4 {
 		hosts.Go(func() {
 			for i := 0; !over.Load(); i++ {
 				h.outlive(t, "acme-"+strconv.Itoa(n)+"-"+strconv.Itoa(i), i)
-				ended.Add(1)
+				ended <- struct{}{}
 			}
 		})
 	}
-	for crash := range int64(4) {
-		for ended.Load() < 3*crash+3 {
-			time.Sleep(time.Millisecond)
+	for range 4 {
+		for range 3 {
+			<-ended
+			lived++
 		}
 		if err := server.StopImmediate(t.Context()); err != nil {
 			t.Fatal(err)
@@ -115,9 +117,15 @@ func TestServerCrashes(t *testing.T) {
 		}
 	}
 	over.Store(true)
-	hosts.Wait()
+	go func() {
+		hosts.Wait()
+		close(ended)
+	}()
+	for range ended {
+		lived++
+	}
 	h.nothingElse(t, false)
-	t.Logf("%d tenants lived through it", ended.Load())
+	t.Logf("%d tenants lived through it", lived)
 }
 
 // outlive makes a tenant, and asks again for as long as the server is away.

@@ -155,7 +155,17 @@ func (e *Engine) ProvisionTx(ctx context.Context, tx pgx.Tx, spec tenant.Spec, r
 		return h, fmt.Errorf("provisioning: %w", err)
 	}
 	request.Tenant = t.ID
-	return l.provision.StartTx(ctx, e, tx, birth, &request)
+	if h, err = l.provision.StartTx(ctx, e, tx, birth, &request); err != nil {
+		return h, err
+	}
+	// The tenant is there: whatever becomes of the operation, also before a worker
+	// has seen it, the tenant's step is to be taken back.
+	_, err = tx.Exec(ctx, `INSERT INTO partywall_operations.step (operation_id, name, state, attempts) VALUES ($1, $2, 'begun', 0)`,
+		h.id, stepTenant)
+	if err != nil {
+		return h, fmt.Errorf("provisioning: %w", err)
+	}
+	return h, nil
 }
 
 // asked returns the operation that an earlier request with the same key has

@@ -232,3 +232,26 @@ func TestHostileTenants(t *testing.T) {
 		t.Errorf("%d tenants, %v", len(list.Tenants), err)
 	}
 }
+
+// TestCancelledBeforeAnybodyCame gives a tenant up that no worker has seen: its
+// slug is free again, as if it had failed.
+func TestCancelledBeforeAnybodyCame(t *testing.T) {
+	t.Parallel()
+	h := site(t)
+	h.open(t, nil)
+	op, err := h.engine.Provision(t.Context(), tenant.Spec{Slug: "acme"}, &provisioning.Request{At: time.Now().Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.engine.Cancel(t.Context(), op.ID(), "ann"); err != nil {
+		t.Fatal(err)
+	}
+	var undone *provisioning.UndoneError
+	if _, err := op.Wait(t.Context()); !errors.As(err, &undone) {
+		t.Errorf("ended with %v", err)
+	}
+	if _, err := h.tenants.Refresh(t.Context(), tenant.BySlug("acme")); !errors.Is(err, tenant.ErrNotFound) {
+		t.Errorf("the slug is not free: %v", err)
+	}
+	h.nothingElse(t, true)
+}

@@ -131,7 +131,10 @@ func TestPauseAndResume(t *testing.T) {
 			break
 		}
 	}
-	if o, err := e.Get(t.Context(), h.ID()); err != nil || o.State != provisioning.Paused || o.Owner != "" || d.read() != "+slow" {
+	if err := e.Pause(t.Context(), h.ID(), "bob"); err != nil { // who comes too late changes nothing
+		t.Error(err)
+	}
+	if o, err := e.Get(t.Context(), h.ID()); err != nil || o.State != provisioning.Paused || o.Owner != "" || !o.DueAt.IsZero() || d.read() != "+slow" {
 		t.Errorf("paused: %+v, %v; did %s", o, err, d.read())
 	}
 	if err := e.Resume(t.Context(), h.ID(), "ann"); err != nil {

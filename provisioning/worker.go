@@ -142,7 +142,7 @@ func (w *worker) ending() bool {
 const takeSQL = `
 	WITH due AS (
 		SELECT id, owner FROM partywall_operations.operation
-		WHERE ended_at IS NULL AND due_at <= clock_timestamp() AND kind = ANY ($3)
+		WHERE ended_at IS NULL AND state <> 'paused' AND due_at <= clock_timestamp() AND kind = ANY ($3)
 		  AND (lease_until IS NULL OR lease_until <= clock_timestamp())
 		ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
 	), o AS (
