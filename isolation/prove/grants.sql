@@ -50,7 +50,7 @@ SELECT 'breach', 'wall-trigger', 'partywall.fence', format('trigger %I of partyw
 UNION ALL
 SELECT 'warning', 'sequence-update', c.oid::regclass::text, format('role %I may set sequence %s back, for all tenants', me.rolname, c.oid::regclass),
        format('REVOKE UPDATE ON SEQUENCE %s FROM %s', c.oid::regclass, g.list)
-  FROM me, grantees g, pg_class c JOIN hosts n ON n.oid = c.relnamespace
+  FROM me, grantees g, relations c JOIN hosts n ON n.oid = c.relnamespace
  WHERE c.relkind = 'S' AND (n.nspname <> 'partywall' OR c.relname NOT IN ('secret', 'mark', 'mark_at', 'mark_hi', 'mark_lo', 'turn')) AND EXISTS (SELECT FROM held m WHERE m.rolname !~ '^pg_' AND m.rolname NOT IN ('partywall_owner', 'partywall_system')
    AND m.oid <> c.relowner AND has_sequence_privilege(m.oid, CASE WHEN c.relkind = 'S' THEN c.oid END, 'UPDATE'))
 UNION ALL

@@ -1,7 +1,4 @@
 -- What the role is, may become and owns.
-, judged AS NOT MATERIALIZED (
-  SELECT * FROM pg_namespace WHERE $4::text = '' OR nspname = $4::text
-)
 SELECT 'breach', 'role-superuser', rolname::text, format('role %I is a superuser and no policy holds it', rolname), format('ALTER ROLE %I NOSUPERUSER', rolname) FROM me WHERE rolsuper
 UNION ALL
 SELECT 'breach', 'role-login', session_user::text,
@@ -48,8 +45,7 @@ SELECT 'breach', 'role-owns-table', c.oid::regclass::text,
        format('ALTER %s %s OWNER TO %s',
               CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE' WHEN 'f' THEN 'FOREIGN TABLE' ELSE 'TABLE' END,
               c.oid::regclass, ask.keeper)
-  FROM ask, held m JOIN pg_class c ON c.relowner = m.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition
-  JOIN judged n ON n.oid = c.relnamespace
+  FROM ask, held m JOIN relations c ON c.relowner = m.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT c.relispartition
  WHERE m.rolname NOT IN ('partywall_owner', 'partywall_system')
 UNION ALL
 SELECT 'breach', 'role-owns-schema', n.nspname, format('role %I owns schema %I', m.rolname, n.nspname), format('ALTER SCHEMA %I OWNER TO %s', n.nspname, ask.keeper)

@@ -19,23 +19,38 @@
   -- Whom a right has to be taken from, so that nothing leads back to it.
   SELECT 'PUBLIC' || COALESCE(string_agg(', ' || quote_ident(rolname), '' ORDER BY rolname), '') AS list
     FROM held WHERE rolname !~ '^pg_' AND rolname NOT IN ('partywall_owner', 'partywall_system')
+), judged AS NOT MATERIALIZED (
+  -- The schemas that are looked at. ($4 itself, for the planner to see whether
+  -- there are many.)
+  SELECT * FROM pg_namespace WHERE $4::text = '' OR nspname = $4::text
 ), hosts AS MATERIALIZED (
-  -- The schemas of the host's. ($4 itself, for the planner to see whether there
-  -- are many: of ten thousand schemas it is to read the tables of one.)
-  SELECT n.oid, n.nspname FROM pg_namespace n
-   WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname !~ '^pg_(toast_)?temp_'
-     AND ($4::text = '' OR n.nspname = $4::text)
+  -- Those of the host's.
+  SELECT oid, nspname FROM judged
+   WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND nspname !~ '^pg_(toast_)?temp_'
+), relations AS NOT MATERIALIZED (
+  -- What is in them. pg_class has no index by schema: one schema's relations are
+  -- found by what depends on it, so that it does not matter how many others there are.
+  SELECT c.* FROM judged n JOIN pg_class c ON c.relnamespace = n.oid WHERE $4::text = ''
+  UNION ALL
+  SELECT c.* FROM judged n
+    JOIN pg_depend d ON d.refclassid = 'pg_namespace'::regclass AND d.refobjid = n.oid AND d.classid = 'pg_class'::regclass
+    JOIN pg_class c ON c.oid = d.objid AND c.relnamespace = n.oid
+   WHERE $4::text <> ''
 ), tenanted AS MATERIALIZED (
   -- The tables that have a tenant column. Those of the wall are known by name:
-  -- a migrator called partywall may have made the host's beside them.
+  -- a migrator called partywall may have made the host's beside them. (OFFSET 0
+  -- has the column looked up for each table, also where nobody has told the
+  -- planner yet how many columns there are.)
   SELECT c.oid, c.relname, a.attnum, a.attname, a.attnotnull, a.atthasdef, a.atttypid, c.relrowsecurity, c.relforcerowsecurity, c.relispartition
-    FROM pg_class c JOIN hosts n ON n.oid = c.relnamespace
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    FROM relations c JOIN hosts n ON n.oid = c.relnamespace CROSS JOIN LATERAL (
+      SELECT * FROM pg_attribute a
+       WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attname = COALESCE((
+         SELECT used.attname
+           FROM pg_policy p CROSS JOIN LATERAL (
+             SELECT b.attname
+               FROM pg_depend d JOIN pg_attribute b ON b.attrelid = d.refobjid AND b.attnum = d.refobjsubid
+              WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refobjid = p.polrelid AND d.refobjsubid > 0 LIMIT 1) used
+          WHERE p.polrelid = c.oid AND p.polname IN ('partywall_bound', 'partywall_pooled') LIMIT 1), (SELECT tenant_column FROM ask)) OFFSET 0) a
    WHERE c.relkind IN ('r', 'p') AND c.oid NOT IN (SELECT relation FROM shared)
      AND (n.nspname <> 'partywall' OR c.relname NOT IN ('shared_table', 'reference_bigint', 'reference_uuid', 'key', 'fence', 'migration'))
-     AND a.attname = COALESCE((
-       SELECT b.attname FROM pg_policy p
-         JOIN pg_depend d ON d.classid = 'pg_policy'::regclass AND d.objid = p.oid AND d.refobjid = p.polrelid AND d.refobjsubid > 0
-         JOIN pg_attribute b ON b.attrelid = p.polrelid AND b.attnum = d.refobjsubid
-        WHERE p.polrelid = c.oid AND p.polname IN ('partywall_bound', 'partywall_pooled') LIMIT 1), (SELECT tenant_column FROM ask))
 )

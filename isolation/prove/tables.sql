@@ -40,7 +40,7 @@ SELECT c.oid::regclass::text,
                 OR right_name = 'REFERENCES' AND has_any_column_privilege(m.oid, c.oid, right_name))
                 AND c.relowner NOT IN (SELECT m.oid FROM held m)) AS rights,
        g.list
-  FROM ask CROSS JOIN grantees g CROSS JOIN pg_class c
+  FROM ask CROSS JOIN grantees g CROSS JOIN relations c
   JOIN hosts n ON n.oid = c.relnamespace
   LEFT JOIN walls w ON w.polrelid = c.oid
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
