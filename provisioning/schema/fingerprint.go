@@ -17,6 +17,8 @@ var (
 	fingerprintSQL string
 	//go:embed directory.sql
 	directorySQL string
+	//go:embed contents.sql
+	contentsSQL string
 )
 
 // shape is what a place consists of: what PostgreSQL has to say of each table,
@@ -46,6 +48,12 @@ func directory(ctx context.Context, conn *pgx.Conn) (map[string]contents, error)
 		list[schema] = c
 	}
 	return list, rows.Err()
+}
+
+// contentsOf lists what is in one schema.
+func contentsOf(ctx context.Context, conn *pgx.Conn, schema string) (c contents, err error) {
+	err = conn.QueryRow(ctx, contentsSQL, schema).Scan(&c.relations, &c.functions, &c.types)
+	return c, err
 }
 
 // shapeOf reads the shape of a place, on a connection of the migrator's, whose

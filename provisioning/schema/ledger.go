@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -126,6 +127,22 @@ func (l *ledger) write(ctx context.Context, list []entry) error {
 		return fmt.Errorf("schema: writing down what was done: %w", err)
 	}
 	return nil
+}
+
+// usual returns the fingerprint that most places of one kind have beside the one
+// given, of the same release on the same server, and how many they are.
+func (l *ledger) usual(ctx context.Context, e entry) (fingerprint string, places int, err error) {
+	err = l.pool.QueryRow(ctx, `SELECT fingerprint, count(*) FROM partywall_schema.place
+		WHERE server = $1 AND strategy = $2 AND release = $3 AND fingerprint <> '' AND (database, schema) <> ($4, $5)
+		GROUP BY fingerprint ORDER BY count(*) DESC, fingerprint LIMIT 1`,
+		e.server, e.strategy, e.release, e.database, e.schema).Scan(&fingerprint, &places)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", 0, nil
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("schema: reading the places: %w", err)
+	}
+	return fingerprint, places, nil
 }
 
 // forget drops the entries of places that are no more.

@@ -86,9 +86,13 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 	if c.Tenants, err = pgtenant.Open(ctx, c.catalog, nil); err != nil {
 		return nil, err
 	}
+	migrations, err := loadMigrations()
+	if err != nil {
+		return nil, err
+	}
 	c.DB, err = isolation.Open(ctx, c.Tenants, isolation.Servers{
 		server: {App: config.App, Migrator: config.Migrator},
-	}, &isolation.Options{Migrate: migrator(data), Logger: config.Logger})
+	}, &isolation.Options{Migrate: migrator(data, migrations), Logger: config.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +102,7 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 	if err = c.openFiles(ctx, config); err != nil {
 		return nil, err
 	}
-	if err = c.openEngine(ctx, config); err != nil {
+	if err = c.openEngine(ctx, config, migrations); err != nil {
 		return nil, err
 	}
 	for i, store := range stores {

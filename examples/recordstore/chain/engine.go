@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/partywall/partywall/provisioning"
+	"github.com/partywall/partywall/provisioning/schema"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -20,8 +21,13 @@ const (
 var seed embed.FS
 
 // openEngine starts what makes the stores that sign up: it places each by its
-// plan, makes its rows, files and cache a place, and has it sell something.
-func (c *Chain) openEngine(ctx context.Context, config Config) (err error) {
+// plan, makes its rows, files and cache a place, and has it sell something. A store
+// opens when its tables are what the others' are.
+func (c *Chain) openEngine(ctx context.Context, config Config, migrations *schema.Migrations) error {
+	fleet, err := schema.New(c.catalog, c.DB, c.Tenants, migrations, nil)
+	if err != nil {
+		return err
+	}
 	policy := &provisioning.Policy{
 		Servers:    map[string]provisioning.Capacity{server: {}},
 		Strategies: map[tenant.Plan]tenant.Strategy{SemiDetached: tenant.Schema, Detached: tenant.Database},
@@ -40,6 +46,7 @@ func (c *Chain) openEngine(ctx context.Context, config Config) (err error) {
 			Resources: map[string]provisioning.Resource{"storage": c.Files, "cache": c.Cache},
 			Place:     place,
 			Seed:      provisioning.Seed(c.DB, provisioning.SeedSQL(seed, "seed/*.sql")),
+			Verify:    fleet.Verify,
 		},
 		Logger: config.Logger,
 	})

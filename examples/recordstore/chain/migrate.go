@@ -2,13 +2,15 @@ package chain
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"fmt"
+	"io/fs"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/examples/recordstore/records"
 	"github.com/partywall/partywall/isolation"
+	"github.com/partywall/partywall/provisioning/schema"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -16,12 +18,21 @@ import (
 var catalogueSQL string
 
 //go:embed migrations/002_sales.sql
-var salesSQL string
+var salesFiles embed.FS
+
+// loadMigrations reads what makes a store's own tables.
+func loadMigrations() (*schema.Migrations, error) {
+	files, err := fs.Sub(salesFiles, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return schema.Load(files, nil)
+}
 
 // migrator returns what brings one place up to date. The catalogue is in the
 // shared schema and in every database of a store's own; a store's schema finds
 // the shared one through its search_path.
-func migrator(data *records.Chain) func(context.Context, *pgx.Conn, isolation.Target) error {
+func migrator(data *records.Chain, sales *schema.Migrations) func(context.Context, *pgx.Conn, isolation.Target) error {
 	return func(ctx context.Context, conn *pgx.Conn, to isolation.Target) error {
 		if to.Strategy != tenant.Schema {
 			if _, err := conn.Exec(ctx, catalogueSQL); err != nil {
@@ -31,8 +42,7 @@ func migrator(data *records.Chain) func(context.Context, *pgx.Conn, isolation.Ta
 				return err
 			}
 		}
-		_, err := conn.Exec(ctx, salesSQL)
-		return err
+		return sales.Migrate(ctx, conn, to)
 	}
 }
 

@@ -1,3 +1,4 @@
+-- +goose Up
 -- What belongs to one store. The same text makes these tables for all stores
 -- together, in a schema of a store's own, and in a database of its own; the
 -- catalogue is found through the search_path.
