@@ -90,6 +90,9 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if r.Latencies, err = s.nodes.measure(ctx); err != nil {
 		return err
 	}
+	if s.only != "" && len(r.Cells)+len(r.Loads)+len(r.Commands)+len(r.Files) == 0 {
+		return fmt.Errorf("flags: nothing that was to be measured has %q in its name", s.only)
+	}
 	if err := r.markdown(out); err != nil {
 		return err
 	}

@@ -14,3 +14,17 @@ func TestBadFlags(t *testing.T) {
 		}
 	}
 }
+
+// A figure that was asked for by a name that there is not is told, and not
+// passed over.
+func TestNothingOfTheName(t *testing.T) {
+	t.Parallel()
+	args := []string{"-only=no such thing"}
+	for _, part := range []string{"rounds", "loads", "tenants", "commands", "files", "drains", "changes", "neighbours", "births"} {
+		args = append(args, "-"+part+"=0")
+	}
+	var out strings.Builder
+	if err := run(t.Context(), args, &out); err == nil || !strings.Contains(err.Error(), `"no such thing"`) || out.Len() > 0 {
+		t.Errorf("%v, and %q was printed", err, out.String())
+	}
+}
