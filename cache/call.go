@@ -35,20 +35,52 @@ func (s *saved) MarshalBinary() ([]byte, error) { return s.now, nil }
 // String implements [fmt.Stringer], for go-redis to find a cluster's slot by.
 func (s *saved) String() string { return string(s.now) }
 
-// calls keeps what calls are made of. Its zero value is ready.
-type calls struct{ pool sync.Pool }
+// calls keeps what calls are made of, as many at a time as went together. Its
+// zero value is ready.
+type calls struct{ one, many sync.Pool }
 
-func (p *calls) get() *call {
-	if c, ok := p.pool.Get().(*call); ok {
-		return c
+// get returns n calls that are nobody's.
+func (p *calls) get(n int) *[]call {
+	pool := p.pool(n)
+	all, ok := pool.Get().(*[]call)
+	if !ok {
+		all = new([]call)
 	}
-	return &call{}
+	if cap(*all) < n {
+		*all = make([]call, n)
+	}
+	*all = (*all)[:n]
+	return all
+}
+
+// most is how many calls are kept of those that went together.
+const most = 1 << 10
+
+// put takes them back.
+func (p *calls) put(all *[]call) {
+	if len(*all) > most {
+		return
+	}
+	for i := range *all {
+		(*all)[i].clear()
+	}
+	p.pool(len(*all)).Put(all)
+}
+
+// pool keeps single calls apart, so that those of pipelines are not used up by
+// them.
+func (p *calls) pool(n int) *sync.Pool {
+	if n == 1 {
+		return &p.one
+	}
+	return &p.many
 }
 
 // longest is how long an argument may be whose bytes are kept for another.
 const longest = 1 << 10
 
-func (p *calls) put(c *call) {
+// clear leaves nothing of a call but memory.
+func (c *call) clear() {
 	for i := range c.saved {
 		s := &c.saved[i]
 		if s.was = nil; cap(s.now) > longest {
@@ -56,7 +88,6 @@ func (p *calls) put(c *call) {
 		}
 	}
 	*c = call{saved: c.saved[:0]}
-	p.pool.Put(c)
 }
 
 // open rewrites the command for the tenant at home in ns.

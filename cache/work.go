@@ -48,8 +48,14 @@ func (w *work) leave() { w.user.leave() }
 
 // run sends one command.
 func (w *work) run(ctx context.Context, to target, cmd redis.Cmder) error {
-	call, err := w.open(ctx, cmd)
-	if err != nil {
+	calls := w.calls.get(1)
+	err := w.send(ctx, to, cmd, &(*calls)[0])
+	w.calls.put(calls) // unless it panicked: then the caller's command may not be whole
+	return err
+}
+
+func (w *work) send(ctx context.Context, to target, cmd redis.Cmder, call *call) error {
+	if err := w.open(ctx, call, cmd); err != nil {
 		return err
 	}
 	if w.user != nil && call.command.outside {
@@ -64,49 +70,47 @@ func (w *work) run(ctx context.Context, to target, cmd redis.Cmder) error {
 		_ = to.Process(ctx, call.sent) // its error is in it
 	}
 	call.close()
-	w.calls.put(call)
 	return cmd.Err() //nolint:wrapcheck // the server's word
 }
 
 // runAll sends several commands in one flush, as a transaction or not. If one
 // of them is refused, none is sent.
 func (w *work) runAll(ctx context.Context, to target, cmds []redis.Cmder, transaction bool) error {
-	all := make([]*call, 0, len(cmds))
-	defer func() {
-		for _, c := range all {
-			w.calls.put(c)
-		}
-	}()
-	for _, cmd := range cmds {
-		c, err := w.open(ctx, cmd)
-		if err == nil && w.user != nil && c.command.outside {
-			c.restore()
-			err = &CommandError{Name: c.command.name, Reason: "under level User it goes alone"}
+	calls := w.calls.get(len(cmds))
+	err := w.sendAll(ctx, to, cmds, *calls, transaction)
+	w.calls.put(calls) // as in run
+	return err
+}
+
+func (w *work) sendAll(ctx context.Context, to target, cmds []redis.Cmder, all []call, transaction bool) error {
+	for i, cmd := range cmds {
+		err := w.open(ctx, &all[i], cmd)
+		if err == nil && w.user != nil && all[i].command.outside {
+			all[i].restore()
+			err = &CommandError{Name: all[i].command.name, Reason: "under level User it goes alone"}
 		}
 		if err != nil {
-			for _, c := range slices.Backward(all) { // a command may be there twice
-				c.restore()
+			for before := range slices.Backward(all[:i]) { // a command may be there twice
+				all[before].restore()
 			}
 			return err
 		}
-		all = append(all, c)
 	}
 	send := to.Pipelined
 	if transaction {
 		send = to.TxPipelined
 	}
-	put := func(p redis.Pipeliner) error {
-		for _, c := range all {
-			_ = p.Process(ctx, c.sent)
-		}
-		return nil
+	sent := make([]redis.Cmder, len(all))
+	for i := range all {
+		sent[i] = all[i].sent
 	}
+	put := func(p redis.Pipeliner) error { return p.BatchProcess(ctx, sent...) }
 	_, err := send(ctx, put)
 	if err != nil && w.again(ctx, err) {
 		_, err = send(ctx, put)
 	}
-	for _, c := range slices.Backward(all) {
-		c.close()
+	for i := range slices.Backward(all) {
+		all[i].close()
 	}
 	if err != nil {
 		return readable(err, w.ns)
@@ -115,22 +119,17 @@ func (w *work) runAll(ctx context.Context, to target, cmds []redis.Cmder, transa
 }
 
 // open makes ready one command of the tenant's.
-func (w *work) open(ctx context.Context, cmd redis.Cmder) (*call, error) {
+func (w *work) open(ctx context.Context, c *call, cmd redis.Cmder) error {
 	command, err := w.known.of(ctx, w.home.server, cmd)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if command.writes && !tenant.MayWrite(ctx, w.tenant) {
-		return nil, fmt.Errorf("%w: %s of tenant %s (%s)", ErrReadOnly, command.name, w.tenant.ID, w.tenant.Slug)
+		return fmt.Errorf("%w: %s of tenant %s (%s)", ErrReadOnly, command.name, w.tenant.ID, w.tenant.Slug)
 	}
 	if err := w.admit(cmd, command); err != nil {
-		return nil, err
+		return err
 	}
-	c := w.calls.get()
 	c.cmd, c.sent, c.command, c.home, c.ns = cmd, cmd, command, w.home, w.ns
-	if err := c.open(); err != nil {
-		w.calls.put(c)
-		return nil, err
-	}
-	return c, nil
+	return c.open()
 }
