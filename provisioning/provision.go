@@ -195,15 +195,16 @@ func (l *lifecycle) settle(ctx context.Context, run *Run[Birth, Born]) error {
 	}
 	place := t.Placement
 	if place.Server == "" {
-		if place, err = l.Place(ctx, t); err != nil {
+		wanted, err := l.Place(ctx, t)
+		if err != nil {
 			return err
 		}
 		run.WithStep(func(ctx context.Context, tx pgx.Tx) error {
-			ready, err := l.take(ctx, tx, place)
-			if err != nil {
+			// From what was wanted each time: what an attempt has taken that did not
+			// commit is in the stock still, and another's to take.
+			if place, err = l.take(ctx, tx, wanted); err != nil {
 				return err
 			}
-			place = ready
 			_, err = l.tenants.WithTx(tx).Place(ctx, t.ID, t.Placement.Epoch, place)
 			return err
 		})
