@@ -7,6 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/provisioning"
@@ -52,6 +55,52 @@ func TestStock(t *testing.T) {
 	h.await(t, stocked, 4, "1")
 	h.await(t, `SELECT NOT EXISTS (SELECT FROM partywall_operations.operation WHERE ended_at IS NULL)`)
 	h.nothingElse(t, false)
+}
+
+// TestStockTakenInVain has the transaction fail in which a tenant takes a ready
+// place, and another take the place before it is tried again: it is the other's.
+func TestStockTakenInVain(t *testing.T) {
+	t.Parallel()
+	h := site(t)
+	h.spares = 1
+	var others []string
+	var once sync.Once
+	h.open(t, func(o *provisioning.Options) {
+		o.Backoff = func(int) time.Duration {
+			once.Do(func() {
+				rows, err := h.pool.Query(t.Context(), `DELETE FROM partywall_operations.spare WHERE strategy = 'schema' AND state = 'ready' RETURNING name`)
+				if err == nil {
+					others, err = pgx.CollectRows(rows, pgx.RowTo[string])
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			return time.Millisecond
+		}
+	})
+	h.await(t, stocked, 2, "1")
+	_, err := h.pool.Exec(t.Context(), `CREATE SEQUENCE tries;
+		CREATE FUNCTION stumble() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('tries') = 1 THEN RAISE EXCEPTION 'stumbled' USING ERRCODE = 'serialization_failure'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER stumble BEFORE INSERT OR UPDATE ON partywall_operations.step FOR EACH ROW
+			WHEN (NEW.name = 'tenant' AND NEW.state = 'done') EXECUTE FUNCTION stumble()`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	op, err := h.engine.Provision(t.Context(), tenant.Spec{Slug: "acme", Plan: "pro"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	born, err := op.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(others) != 1 || born.Placement.Schema == others[0] {
+		t.Errorf("the tenant is in %q, and another has taken %q", born.Placement.Schema, others)
+	}
 }
 
 // TestStockOfAnotherRelease brings places up to date that were made with other
