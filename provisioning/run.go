@@ -75,7 +75,9 @@ type Work struct {
 func (w *Work) Progress(done float64, message string) { w.report(done, message) }
 
 // WithStep has fn run in the catalog's transaction that completes the step: what
-// it writes is there exactly if the step is done. An error fails the step.
+// it writes is there exactly if the step is done. An error fails the step. When
+// the commit fails for a reason that may pass, fn is run again in another
+// transaction: it must not go by what an earlier run has read or set.
 func (w *Work) WithStep(fn func(context.Context, pgx.Tx) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
