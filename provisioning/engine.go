@@ -145,7 +145,7 @@ func New(pool *pgxpool.Pool, tenants Catalog, options *Options) (*Engine, error)
 		var err error
 		e.lifecycle, err = newLifecycle(e, tenants, *e.opts.Lifecycle)
 		errs = append(errs, err)
-		kinds = append(slices.Clone(kinds), e.lifecycle.provision, e.lifecycle.remove, e.lifecycle.stock)
+		kinds = append(slices.Clone(kinds), e.lifecycle.kinds()...)
 	}
 	for _, k := range kinds {
 		d, err := k.define()

@@ -66,6 +66,16 @@ func newLifecycle(e *Engine, tenants Catalog, o Lifecycle) (*lifecycle, error) {
 	return l, errors.Join(errs...)
 }
 
+// kinds are the operations that this node works on: not the stock's, which
+// another node may have begun, where it keeps none.
+func (l *lifecycle) kinds() []Definition {
+	kinds := []Definition{l.provision, l.remove}
+	if l.Stock != nil {
+		kinds = append(kinds, l.stock)
+	}
+	return kinds
+}
+
 // making are the stages of the operation "provision".
 func (l *lifecycle) making() []Stage[Birth, Born] {
 	type step = Step[Birth, Born]

@@ -103,6 +103,47 @@ func TestStockTakenInVain(t *testing.T) {
 	}
 }
 
+// busy are places that cannot be made now.
+type busy struct{ *isolation.DB }
+
+// Reserve implements provisioning.Reserve.
+func (busy) Reserve(context.Context, tenant.Placement) error { return errors.New("busy") }
+
+// TestStockOfAnotherNode leaves the making of places to the nodes that keep a
+// stock.
+func TestStockOfAnotherNode(t *testing.T) {
+	t.Parallel()
+	h := site(t)
+	h.spares = 1
+	h.open(t, func(o *provisioning.Options) { o.Lifecycle.Stock.Reserve = busy{h.db} })
+	h.await(t, `SELECT count(*) = 2 FROM partywall_operations.operation WHERE kind = 'stock' AND error <> ''`)
+	if err := h.engine.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const tokens = `SELECT sum(token)::bigint FROM partywall_operations.operation WHERE kind = 'stock'`
+	var before, after int64
+	// They are due before all that comes.
+	_, err := h.pool.Exec(t.Context(), `UPDATE partywall_operations.operation SET due_at = now() - interval '1 hour', lease_until = NULL WHERE kind = 'stock'`)
+	if err == nil {
+		err = h.pool.QueryRow(t.Context(), tokens).Scan(&before)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.spares = 0
+	h.open(t, nil)
+	op, err := h.engine.Provision(t.Context(), tenant.Spec{Slug: "acme", Plan: "free"}, nil)
+	if err == nil {
+		_, err = op.Wait(t.Context())
+	}
+	if err == nil {
+		err = h.pool.QueryRow(t.Context(), tokens).Scan(&after)
+	}
+	if err != nil || before != after {
+		t.Errorf("a node that keeps no stock has taken its operations: tokens were %d and are %d, %v", before, after, err)
+	}
+}
+
 // TestStockOfAnotherRelease brings places up to date that were made with other
 // tables.
 func TestStockOfAnotherRelease(t *testing.T) {
