@@ -63,13 +63,13 @@ type Options struct {
 	// to CacheStatement, and to CacheDescribe on pooled servers.
 	ExecMode pgx.QueryExecMode
 	// Statements is how many statements a connection keeps prepared or
-	// described. In tenants' own schemas each tenant's count for themselves, and
-	// cost the server some 10 kB each. Defaults to 512.
+	// described, which cost the server some 15 kB each. In tenants' own schemas
+	// each tenant's count for themselves. Defaults to 512.
 	Statements int
 	// Schemas is how many tenants' schemas a connection has been in when it is
 	// replaced by a new one: what PostgreSQL has learnt of a table it keeps for as
-	// long as the session lives, some 10 kB each. Defaults to 1000; -1 is for
-	// ever.
+	// long as the session lives, some 30 kB each with its policies. Defaults to
+	// 1000; -1 is for ever.
 	Schemas int
 	// AcquireTimeout is how long a call waits for a connection, if its context
 	// does not end before. Defaults to 5 seconds.

@@ -34,7 +34,7 @@ type crews struct {
 func (m *crews) shared() ([]crew, error) {
 	pgx, err := m.plain("hand-written pgx", loadConns, m.crowd.shared, byColumn)
 	again, againErr := m.plain("the same again", loadConns, m.crowd.shared, byColumn)
-	wall, wallErr := m.wall("shared", loadConns, m.crowd.shared)
+	wall, wallErr := m.wall("shared", loadConns, m.crowd.shared, 0)
 	return []crew{pgx, again, wall}, errors.Join(err, againErr, wallErr)
 }
 
@@ -45,8 +45,9 @@ func (m *crews) schemas() ([]crew, error) {
 	pgx, err := m.plain("hand-written pgx", schemaConns, m.crowd.shared, byColumn)
 	again, againErr := m.plain("the same again", schemaConns, m.crowd.shared, byColumn)
 	qualified, qualifiedErr := m.plain("pgx, qualified names", schemaConns, m.crowd.schemas, bySchema)
-	wall, wallErr := m.wall("schema", schemaConns, m.crowd.schemas)
-	return []crew{pgx, again, qualified, wall}, errors.Join(err, againErr, qualifiedErr, wallErr)
+	wall, wallErr := m.wall("schema", schemaConns, m.crowd.schemas, 0)
+	roomy, roomyErr := m.wall("schema, all statements kept", schemaConns, m.crowd.schemas, room(m.crowd.schemas))
+	return []crew{pgx, again, qualified, wall, roomy}, errors.Join(err, againErr, qualifiedErr, wallErr, roomyErr)
 }
 
 // plain makes a crew on pgx's own pool. It keeps every statement prepared, also
@@ -83,11 +84,12 @@ type qualified struct {
 
 func (c *qualified) point(i int) error { return readOne(c.ctx, c.pool, c.sql, pointID(i)) }
 
-// wall makes a crew on the wall. One tenant may have all connections.
-func (m *crews) wall(name string, conns int, crowd []tenant.Tenant) (crew, error) {
+// wall makes a crew on the wall, whose connections keep so many statements, or
+// as many as usual for 0. One tenant may have all connections.
+func (m *crews) wall(name string, conns int, crowd []tenant.Tenant, statements int) (crew, error) {
 	to, ids := m.next(m.at(m.base, appRole))
 	all := func(tenant.Tenant) isolation.Limits { return isolation.Limits{Conns: -1} }
-	options := &isolation.Options{Limits: all, Statements: room(crowd)}
+	options := &isolation.Options{Limits: all, Statements: statements}
 	db, err := m.open(m.ctx, isolation.Server{App: to, MaxConns: conns}, options)
 	if err != nil {
 		return crew{}, err
