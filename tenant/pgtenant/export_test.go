@@ -14,7 +14,7 @@ import (
 )
 
 // AllSQL yields all tenants.
-const AllSQL = allSQL
+const AllSQL = `SELECT ` + columns + ` FROM partywall_catalog.tenant`
 
 // Template is a database with an empty catalog.
 func Template(t testing.TB) *pgtest.Template {
@@ -47,7 +47,7 @@ func NewHeld(t *testing.T, pool *pgxpool.Pool) Held {
 
 // Impatient gives up listening connections after d of silence.
 func (h Held) Impatient(d time.Duration) Held {
-	h.silence = d
+	h.feed.Silence = d
 	return h
 }
 
