@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/outbox"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -65,20 +66,18 @@ func queueNotice(b *pgx.Batch, o Operation, j journal) {
 	}
 }
 
-// noticesAtOnce is how many notices are told in one go.
-const noticesAtOnce = 32
-
 // publish tells notices until the worker has stopped. Several nodes share them.
 func (w *worker) publish() {
+	box := w.engine.outbox()
 	pause := time.NewTicker(w.engine.opts.Sweep)
 	defer pause.Stop()
 	for {
 		for {
-			told, err := w.publishSome()
+			told, err := box.Empty(w.ctx)
 			if err != nil && w.ctx.Err() == nil {
 				w.engine.opts.Logger.WarnContext(w.ctx, "provisioning: telling what happened", "error", err)
 			}
-			if err != nil || told < noticesAtOnce {
+			if err != nil || told < outbox.AtOnce {
 				break
 			}
 		}
@@ -91,55 +90,24 @@ func (w *worker) publish() {
 	}
 }
 
-// tellTime is how long a publisher has for one notice.
-const tellTime = 10 * time.Second
-
-// tell tells one notice.
-func (e *Engine) tell(ctx context.Context, n Notice) error {
-	ctx, done := context.WithTimeout(ctx, tellTime)
-	defer done()
-	return careful(func() error { return e.opts.Publisher.Publish(ctx, n) })
-}
-
-// publishSome tells the notices that are due, and forgets those that were told.
-// One that cannot be told does not keep the others.
-func (w *worker) publishSome() (told int, err error) {
-	e := w.engine
-	err = pgx.BeginFunc(w.ctx, e.pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(w.ctx, `
-			SELECT id, topic, operation_id, kind, tenant_id, at, body, attempts FROM partywall_operations.outbox
-			WHERE due_at <= clock_timestamp() ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED`, noticesAtOnce)
-		if err != nil {
-			return err
-		}
-		type letter struct {
-			Notice
-
-			attempts int
-		}
-		letters, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (l letter, err error) {
+// outbox is where notices wait to be told.
+func (e *Engine) outbox() *outbox.Box[Notice] {
+	return &outbox.Box[Notice]{
+		Pool: e.pool, Table: "partywall_operations.outbox", Columns: "id, topic, operation_id, kind, tenant_id, at, body",
+		Scan: func(row pgx.CollectableRow) (n Notice, err error) {
 			var whose *tenant.ID
-			err = row.Scan(&l.ID, &l.Topic, &l.Operation, &l.Kind, &whose, &l.At, &l.Body, &l.attempts)
+			err = row.Scan(&n.ID, &n.Topic, &n.Operation, &n.Kind, &whose, &n.At, &n.Body)
 			if whose != nil {
-				l.Tenant = *whose
+				n.Tenant = *whose
 			}
-			return l, err
-		})
-		if err != nil {
-			return err
-		}
-		told = len(letters)
-		var b pgx.Batch
-		for _, l := range letters {
-			if err := e.tell(w.ctx, l.Notice); err != nil {
-				e.opts.Logger.WarnContext(w.ctx, "provisioning: telling what happened", "topic", l.Topic, "operation", l.Operation, "error", err, "stack", stackOf(err))
-				b.Queue(`UPDATE partywall_operations.outbox SET attempts = attempts + 1, due_at = clock_timestamp() + $2 WHERE id = $1`,
-					l.ID, e.opts.Backoff(l.attempts+2))
-				continue
-			}
-			b.Queue(`DELETE FROM partywall_operations.outbox WHERE id = $1`, l.ID)
-		}
-		return tx.SendBatch(w.ctx, &b).Close()
-	})
-	return told, err
+			return n, err
+		},
+		Tell: func(ctx context.Context, n Notice) error {
+			return careful(func() error { return e.opts.Publisher.Publish(ctx, n) })
+		},
+		Backoff: func(failures int) time.Duration { return e.opts.Backoff(failures + 1) },
+		Failed: func(ctx context.Context, n Notice, err error) {
+			e.opts.Logger.WarnContext(ctx, "provisioning: telling what happened", "topic", n.Topic, "operation", n.Operation, "error", err, "stack", stackOf(err))
+		},
+	}
 }
