@@ -66,8 +66,11 @@ const (
 	ReasonRateLimited        Reason = "rate-limited"
 	ReasonCertificateExpired Reason = "certificate-expired"
 	ReasonTenantGone         Reason = "tenant-gone"
-	ReasonTakenOver          Reason = "taken-over"
+	ReasonTaken              Reason = "taken"      // another tenant has the host, and its proof still stands
+	ReasonTakenOver          Reason = "taken-over" // another tenant has proven the host, and the proof of this one is gone
 	ReasonReleased           Reason = "released"
+	ReasonNeverProven        Reason = "never-proven"
+	ReasonFreed              Reason = "freed" // a tombstone's host leads here no more, or was proven anew
 )
 
 // ProofError says why a challenge is not met.
