@@ -165,12 +165,10 @@ func (c *Catalog) recheck(ctx context.Context, d Domain) (Domain, error) {
 		return c.life.active(d, c.opts.Clock(), e, time.Time{}), nil
 	}
 	until, err := c.certificate(ctx, d.Host, e.Pointed)
-	now := c.opts.Clock()
 	if err != nil {
-		if reason, _ := reasonOf(err, ""); reason == "" {
-			return d, err // the store of certificates is away, which says nothing of this one
-		}
+		return d, err // which says nothing of this domain
 	}
+	now := c.opts.Clock()
 	if now.Before(until) {
 		return c.life.active(d, now, e, until), nil
 	}
@@ -178,16 +176,24 @@ func (c *Catalog) recheck(ctx context.Context, d Domain) (Domain, error) {
 	return c.life.amiss(d, now, e, ReasonCertificateExpired, nil), nil
 }
 
-// certificate returns until when the certificate of a host is good. One that is
-// not is renewed by the Issuer's own doing; one that is not there is ordered, if
-// that can succeed.
+// certificate returns until when the certificate of a host is good; the zero time
+// is for none. What is there the Issuer renews by itself; what is not there is
+// ordered, if that can succeed.
 func (c *Catalog) certificate(ctx context.Context, host string, pointed bool) (until time.Time, err error) {
 	_, until, err = c.opts.Issuer.Validity(ctx, host)
-	if err == nil && c.opts.Clock().Before(until) || err != nil && !errors.Is(err, fs.ErrNotExist) || !pointed {
+	missing := errors.Is(err, fs.ErrNotExist)
+	if err == nil && c.opts.Clock().Before(until) || err != nil && !missing {
 		return until, err
 	}
+	if !pointed {
+		return until, nil
+	}
 	if err := c.opts.Issuer.Issue(ctx, host); err != nil {
-		return until, err
+		if ctx.Err() != nil {
+			return until, context.Cause(ctx)
+		}
+		c.opts.Logger.WarnContext(ctx, "domain: no certificate any more", "host", host, "error", err)
+		return until, nil
 	}
 	_, until, err = c.opts.Issuer.Validity(ctx, host)
 	return until, err
