@@ -29,9 +29,10 @@ func newWorld(t *testing.T) *world {
 		own:       []*dnstest.Server{dnstest.Start(t), dnstest.Start(t)},
 		resolvers: []*dnstest.Server{dnstest.Start(t), dnstest.Start(t), dnstest.Start(t)},
 	}
-	w.zone(t, "example.com", "@ NS ns1.dns.example", "@ NS ns2.dns.example")
+	w.zone(t, "example.com", "@ NS ns1.dns.example.", "@ NS ns2.dns.example.")
 	w.zone(t, "dns.example", "ns1 A 45.0.0.1", "ns2 A 45.0.0.2", "@ NS ns1")
-	w.zone(t, "edge.example", "@ NS ns1.dns.example", "k3j9 A 46.0.0.1")
+	w.zone(t, "com")
+	w.zone(t, "edge.example", "@ NS ns1.dns.example.", "k3j9 A 46.0.0.1")
 	return w
 }
 
