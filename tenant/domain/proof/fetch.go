@@ -126,7 +126,10 @@ func (p *Prover) fetch(ctx context.Context, at netip.Addr, c domain.Challenge) (
 	if err != nil {
 		return "", failed(err)
 	}
-	return strings.TrimSpace(string(body)), nil // one that is too long is not the token
+	if len(body) > maxBody {
+		return "", &domain.ProofError{Reason: domain.ReasonWrongRecord, Seen: []string{visible(string(body))}}
+	}
+	return strings.TrimSpace(string(body)), nil
 }
 
 // transport goes to one address, whatever the name: there is no second look-up

@@ -25,8 +25,8 @@ type guard struct {
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func newGuard(refuse []netip.Prefix) guard {
-	g := guard{refuse: append(special(), refuse...)}
+func newGuard(refuse []netip.Prefix) *guard {
+	g := &guard{refuse: append(special(), refuse...)}
 	g.connect = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: -1, Control: g.control}).DialContext
 	return g
 }

@@ -46,7 +46,7 @@ type Prover struct {
 	edge      []netip.Prefix
 	issuers   []string
 	dial      func(ctx context.Context, network, address string) (net.Conn, error)
-	guard     guard
+	guard     *guard
 	fetchTime time.Duration
 }
 
