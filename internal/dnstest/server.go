@@ -1,7 +1,7 @@
 // Package dnstest runs DNS servers of their own on loopback, in the process of a
 // test: real sockets, real messages, UDP and TCP. They answer with authority for
 // the zones they are given, take dynamic updates (RFC 2136) from who has their
-// key (RFC 8945), refuse zone transfers, and misbehave where a test says so.
+// key (RFC 8945), refuse zone transfers to all others, and misbehave where a test says so.
 package dnstest
 
 import (
@@ -90,7 +90,7 @@ func (s *Server) Queries() []string {
 }
 
 // AllowUpdates lets who signs with the key (HMAC-SHA256, the secret in base64)
-// change all zones.
+// change all zones, and transfer them.
 func (s *Server) AllowUpdates(key, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *Server) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 		s.update(w, q)
 		return
 	case question.Qtype == dns.TypeAXFR || question.Qtype == dns.TypeIXFR:
-		refuse(w, q, dns.RcodeRefused)
+		s.transfer(w, q)
 		return
 	}
 	r := s.answer(q)

@@ -89,3 +89,20 @@ func (s *Server) change(q *dns.Msg) int {
 	}
 	return dns.RcodeSuccess
 }
+
+// transfer sends a zone in one message (RFC 5936) to who has signed for it.
+func (s *Server) transfer(w dns.ResponseWriter, q *dns.Msg) {
+	t := q.IsTsig()
+	s.mu.Lock()
+	records := s.zones[canonical(q.Question[0].Name)]
+	s.mu.Unlock()
+	if t == nil || w.TsigStatus() != nil || len(records) == 0 || w.LocalAddr().Network() != "tcp" {
+		refuse(w, q, dns.RcodeRefused)
+		return
+	}
+	r := new(dns.Msg).SetReply(q)
+	r.Authoritative = true
+	r.Answer = append(append([]dns.RR(nil), records...), records[0])
+	r.SetTsig(t.Hdr.Name, t.Algorithm, 300, int64(t.TimeSigned)) //nolint:gosec // G115: seconds
+	send(w, r)
+}
