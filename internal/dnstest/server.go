@@ -6,6 +6,7 @@ package dnstest
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 // Server is a DNS server. It is safe for concurrent use.
 type Server struct {
 	addr string
+	stop []func() error
 
 	mu      sync.Mutex
 	zones   map[string][]dns.RR // by origin, as FQDN in lower case
@@ -28,8 +30,25 @@ type Server struct {
 // Start starts a server without zones. It stops with the test.
 func Start(tb testing.TB) *Server {
 	tb.Helper()
+	s, err := Open()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+// Open is Start for programs.
+func Open() (*Server, error) {
 	s := &Server{zones: map[string][]dns.RR{}, faults: map[string]Fault{}, keys: map[string]string{}}
-	listener, packets := listen(tb)
+	listener, packets, err := listen()
+	if err != nil {
+		return nil, err
+	}
 	s.addr = listener.Addr().String()
 	for _, server := range []*dns.Server{
 		{Listener: listener, Handler: s, TsigProvider: tsig{s}, MsgAcceptFunc: accept},
@@ -39,35 +58,35 @@ func Start(tb testing.TB) *Server {
 		server.NotifyStartedFunc = func() { close(started) }
 		go func() { done <- server.ActivateAndServe() }()
 		<-started
-		tb.Cleanup(func() {
-			if err := server.Shutdown(); err != nil {
-				tb.Errorf("dnstest: %v", err)
-			}
-			if err := <-done; err != nil {
-				tb.Errorf("dnstest: %v", err)
-			}
-		})
+		s.stop = append(s.stop, func() error { return errors.Join(server.Shutdown(), <-done) })
 	}
-	return s
+	return s, nil
+}
+
+// Close stops the server, and returns when it has stopped.
+func (s *Server) Close() error {
+	var all []error
+	for _, stop := range s.stop {
+		all = append(all, stop())
+	}
+	return errors.Join(all...)
 }
 
 // listen opens one port for TCP and UDP.
-func listen(tb testing.TB) (net.Listener, net.PacketConn) {
-	tb.Helper()
+func listen() (net.Listener, net.PacketConn, error) {
 	var config net.ListenConfig
 	for range 20 { // another process may have the same number for UDP
 		listener, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
-			tb.Fatal(err)
+			return nil, nil, err
 		}
 		packets, err := config.ListenPacket(context.Background(), "udp", listener.Addr().String())
 		if err == nil {
-			return listener, packets
+			return listener, packets, nil
 		}
 		_ = listener.Close() // nobody knows of it
 	}
-	tb.Fatal("dnstest: no port is free for both TCP and UDP")
-	return nil, nil
+	return nil, nil, errors.New("dnstest: no port is free for both TCP and UDP")
 }
 
 // accept lets updates through, which the default does not.

@@ -11,22 +11,37 @@ import (
 // maxChain is how many aliases an answer follows.
 const maxChain = 16
 
-// Zone adds a zone with records in the syntax of zone files, one each; names
-// without a last dot are below the origin. The zone gets a SOA.
+// Zone is [Server.Load] for tests.
 func (s *Server) Zone(tb testing.TB, origin string, records ...string) {
 	tb.Helper()
+	if err := s.Load(origin, records...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Load adds a zone with records in the syntax of zone files, one each; names
+// without a last dot are below the origin. The zone gets a SOA.
+func (s *Server) Load(origin string, records ...string) error {
 	origin = canonical(origin)
 	soa := fmt.Sprintf("%s 60 IN SOA ns.%s hostmaster.%s 1 60 60 60 60", origin, origin, origin)
+	all, err := parse(origin, append([]string{soa}, records...))
+	if err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.zones[origin] = parse(tb, origin, append([]string{soa}, records...))
+	s.zones[origin] = all
+	return nil
 }
 
 // Set replaces the records of a name and type by these. They are all of one name
 // and type, of a zone that the server has, and written with full names.
 func (s *Server) Set(tb testing.TB, records ...string) {
 	tb.Helper()
-	all := parse(tb, ".", records)
+	all, err := parse(".", records)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	h := all[0].Header()
 	s.Remove(h.Name, h.Rrtype)
 	s.mu.Lock()
@@ -58,8 +73,7 @@ func (s *Server) Records(name string, kind uint16) []string {
 	return all
 }
 
-func parse(tb testing.TB, origin string, records []string) []dns.RR {
-	tb.Helper()
+func parse(origin string, records []string) ([]dns.RR, error) {
 	var all []dns.RR
 	for _, text := range records {
 		p := dns.NewZoneParser(strings.NewReader(text+"\n"), origin, "")
@@ -69,10 +83,10 @@ func parse(tb testing.TB, origin string, records []string) []dns.RR {
 			all = append(all, rr)
 		}
 		if err := p.Err(); err != nil {
-			tb.Fatalf("dnstest: %q: %v", text, err)
+			return nil, fmt.Errorf("dnstest: %q: %w", text, err)
 		}
 	}
-	return all
+	return all, nil
 }
 
 func canonical(name string) string { return strings.ToLower(dns.Fqdn(name)) }

@@ -32,7 +32,7 @@ func FuzzAnswer(f *testing.F) {
 		}
 		f.Add(wire)
 	}
-	p := &Prover{guard: newGuard(nil), issuers: []string{"letsencrypt.org"}}
+	p := &Prover{guard: newGuard(nil, nil), issuers: []string{"letsencrypt.org"}}
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		m := new(dns.Msg)
 		if m.Unpack(wire) != nil {

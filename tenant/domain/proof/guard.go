@@ -19,14 +19,15 @@ var errRefused = errors.New("proof: address is not a public one")
 // the address that counts.
 type guard struct {
 	refuse []netip.Prefix
+	tell   func(netip.AddrPort)
 	allow  func(netip.Addr) bool // nil but in tests, which show what it is good for
 	// connect opens what was checked. It is replaced in tests, where public
 	// addresses have to be led to loopback; the checks stand before it.
 	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-func newGuard(refuse []netip.Prefix) *guard {
-	g := &guard{refuse: append(special(), refuse...)}
+func newGuard(refuse []netip.Prefix, tell func(netip.AddrPort)) *guard {
+	g := &guard{refuse: append(special(), refuse...), tell: tell}
 	g.connect = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: -1, Control: g.control}).DialContext
 	return g
 }
@@ -85,6 +86,9 @@ func (g *guard) checkPort(at netip.AddrPort) error {
 func (g *guard) dial(ctx context.Context, at netip.AddrPort) (net.Conn, error) {
 	if err := g.checkPort(at); err != nil {
 		return nil, err
+	}
+	if g.tell != nil {
+		g.tell(at)
 	}
 	return g.connect(ctx, "tcp", at.String())
 }

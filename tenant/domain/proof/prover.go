@@ -35,6 +35,9 @@ type Options struct {
 	// for HTTP. Addresses of the zones' own servers have been checked by then. A
 	// connection for "udp" has to be a net.PacketConn as well, as net's are.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// OnConnect, if not nil, is told of each address that a proof by HTTP connects
+	// to, after the checks: to log or count it. Calls may come at the same time.
+	OnConnect func(at netip.AddrPort)
 }
 
 // Prover looks whether challenges are met. It is a domain.Prover, has no state
@@ -61,7 +64,7 @@ func New(resolvers []string, opts *Options) (*Prover, error) {
 	}
 	p := &Prover{
 		resolvers: append([]string(nil), resolvers...), quorum: opts.Quorum, timeout: opts.Timeout, fetchTime: opts.FetchTimeout,
-		edge: append([]netip.Prefix(nil), opts.Edge...), dial: opts.Dial, guard: newGuard(opts.Refuse),
+		edge: append([]netip.Prefix(nil), opts.Edge...), dial: opts.Dial, guard: newGuard(opts.Refuse, opts.OnConnect),
 	}
 	if p.quorum == 0 {
 		p.quorum = len(resolvers)
