@@ -182,6 +182,10 @@ func (d *Directory) reader(v *view, fresh bool) func(pgx.Rows) error {
 		var rules []byte
 		_, err := pgx.ForEachRow(rows, []any{&e.id, &e.tenant, &e.host, (*string)(&e.state), &e.primary, &rules}, func() (err error) {
 			next := e
+			if len(rules) <= len("{}") {
+				v.apply(&next, fresh)
+				return nil
+			}
 			if next.rules, err = redirect.Parse(rules); err != nil {
 				// Written by somebody else than we; the host is served without them.
 				d.opts.Logger.Error("domain: redirects are not used", "host", e.host, "error", err)
