@@ -38,7 +38,7 @@ func programs() []string {
 func testOnly() []string {
 	return []string{
 		"internal/pgtest", "internal/pgserver", "internal/pgbouncer", "internal/process", "internal/layout",
-		"internal/redisserver", "internal/redistest", "internal/s3server",
+		"internal/redisserver", "internal/redistest", "internal/s3server", "internal/acmetest",
 	}
 }
 
@@ -78,7 +78,10 @@ func homes() []home {
 	all := []string{"..."}
 
 	return []home{
-		{modules: []string{"github.com/caddyserver/certmagic", "github.com/libdns"}, packages: at("tenant/domain/autotls")},
+		{
+			modules:  []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez", "github.com/libdns"},
+			packages: at("tenant/domain/autotls"),
+		},
 		{modules: []string{"github.com/stripe/stripe-go"}, packages: at("billing/stripebilling")},
 		{modules: []string{"github.com/PaddleHQ/paddle-go-sdk"}, packages: at("billing/paddlebilling")},
 		{modules: []string{"github.com/open-feature/go-sdk"}, packages: at("tenant/flags")},
