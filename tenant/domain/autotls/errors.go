@@ -16,10 +16,11 @@ var (
 	// ErrLockLost is what whoever held a lock finds when it writes after its
 	// lease has ended: somebody else may be at work.
 	ErrLockLost = errors.New("autotls: lock was lost")
-	// ErrNotServed is returned in a handshake for a host that may not be served.
-	ErrNotServed = errors.New("autotls: host may not be served")
 	// ErrClosed is returned after Close, and before Open.
 	ErrClosed = errors.New("autotls: manager is not open")
+	// ErrPending is returned in a handshake whose order takes longer than
+	// Options.HandshakeWait. The order goes on.
+	ErrPending = errors.New("autotls: certificate is still being ordered")
 )
 
 func invalid(format string, args ...any) error {
