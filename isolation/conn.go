@@ -29,11 +29,11 @@ type conn struct {
 	bound   int64 // the tenant the session is bound to: 0 nobody, -1 unknown
 	shown   int64 // the tenant last shown at the gate, whose lease the session may hold
 	epoch   int64
-	schemas int             // how often it has gone on to another tenant's schema
-	seen    map[int64]sight // fences that the session has read, by tenant
-	timeout int32           // the session's statement timeout in ms, -1 unknown
-	skew    time.Duration   // how far the server's clock is ahead of ours
-	tainted bool            // the session may hold something its next user must not see
+	schemas map[int64]struct{} // whose schemas the session has been in
+	seen    map[int64]sight    // fences that the session has read, by tenant
+	timeout int32              // the session's statement timeout in ms, -1 unknown
+	skew    time.Duration      // how far the server's clock is ahead of ours
+	tainted bool               // the session may hold something its next user must not see
 }
 
 // unknown is the state of a session that has to be set again.

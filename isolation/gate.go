@@ -24,6 +24,7 @@ type gate struct {
 	readonly bool
 	timeout  int32 // ms, 0 for none
 	passed   bool  // in the transaction that is open
+	space    int64 // whose schema comes first on the search_path, 0 where all share one
 
 	// What rebind is shown: the turn at which the session has read the fence,
 	// 0 if it has not, and the search_path that it has then.

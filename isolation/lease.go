@@ -39,8 +39,9 @@ func (db *DB) lease(ctx context.Context) (*lease, error) {
 		return nil, fmt.Errorf("isolation: tenant %s (%s) on %s: %w", t.ID, t.Slug, p.server.name, err)
 	}
 	l.conn = l.item.Conn
-	if t.Placement.Strategy == tenant.Schema && l.conn.shown != t.Number {
-		l.conn.schemas++
+	if t.Placement.Strategy == tenant.Schema {
+		l.gate.space = t.Number
+		l.visit()
 	}
 	if db.opts.Hostile && l.conn.shown != t.Number && l.conn.shown != 0 {
 		if err := l.conn.discard(ctx); err != nil {
@@ -126,11 +127,23 @@ func (l *lease) release() {
 	}
 }
 
-// full reports whether the session has seen so many schemas that a new one is
-// better.
+// visit notes that the session will have been in the tenant's schema.
+func (l *lease) visit() {
+	c := l.conn
+	if c.shown == l.tenant.Number || l.place.server.opts.Schemas < 0 {
+		return
+	}
+	if c.schemas == nil {
+		c.schemas = map[int64]struct{}{}
+	}
+	c.schemas[l.tenant.Number] = struct{}{}
+}
+
+// full reports whether the session has been in so many schemas that a new one
+// is better.
 func (l *lease) full() bool {
-	most := l.place.server.opts.SchemaSwitches
-	return most > 0 && l.conn.schemas >= most
+	most := l.place.server.opts.Schemas
+	return most > 0 && len(l.conn.schemas) >= most
 }
 
 // discard ends the connection.
@@ -163,7 +176,9 @@ func (l *lease) work(start func() error) error {
 }
 
 // inside is the gate of statements in a transaction that has passed it.
-func (l *lease) inside() gate { return gate{passed: true, readonly: l.gate.readonly} }
+func (l *lease) inside() gate {
+	return gate{passed: true, readonly: l.gate.readonly, space: l.gate.space}
+}
 
 // finish is release for the end of a statement, whose error it names.
 func (l *lease) finish(err error) error {

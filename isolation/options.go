@@ -63,13 +63,14 @@ type Options struct {
 	// to CacheStatement, and to CacheDescribe on pooled servers.
 	ExecMode pgx.QueryExecMode
 	// Statements is how many statements a connection keeps prepared or
-	// described. Defaults to 512.
+	// described. In tenants' own schemas each tenant's count for themselves, and
+	// cost the server some 10 kB each. Defaults to 512.
 	Statements int
-	// SchemaSwitches is how often a connection goes on to another tenant's
-	// schema before it is replaced by a new one: what PostgreSQL has learnt of a
-	// table it keeps for as long as the session lives, some 10 kB each. Defaults
-	// to 1000; -1 is for ever.
-	SchemaSwitches int
+	// Schemas is how many tenants' schemas a connection has been in when it is
+	// replaced by a new one: what PostgreSQL has learnt of a table it keeps for as
+	// long as the session lives, some 10 kB each. Defaults to 1000; -1 is for
+	// ever.
+	Schemas int
 	// AcquireTimeout is how long a call waits for a connection, if its context
 	// does not end before. Defaults to 5 seconds.
 	AcquireTimeout time.Duration
@@ -127,7 +128,7 @@ func (o *Options) withDefaults() Options {
 		filled = *o
 	}
 	filled.Statements = cmp.Or(filled.Statements, 512)
-	filled.SchemaSwitches = cmp.Or(filled.SchemaSwitches, 1000)
+	filled.Schemas = cmp.Or(filled.Schemas, 1000)
 	filled.AcquireTimeout = cmp.Or(filled.AcquireTimeout, 5*time.Second)
 	filled.FenceWait = cmp.Or(filled.FenceWait, time.Second)
 	filled.IdleTimeout = cmp.Or(filled.IdleTimeout, 5*time.Minute)

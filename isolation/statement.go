@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -14,40 +15,55 @@ import (
 
 // stmt is a statement as one connection knows it.
 type stmt struct {
+	space   int64                        // whose schema it was prepared in; see gate
 	sd      *pgconn.StatementDescription // nil in the exec mode, which asks for none
 	formats []int16                      // of the results, as pgx chooses them
 	texts   []int16                      // of the results, as database/sql wants them
 }
 
+// text is what a statement says, and in whose schema.
+type text struct {
+	space int64
+	sql   string
+}
+
 // statements are the statements that a connection has prepared or described,
 // the least recently used of which makes room for the next.
+//
+// Each schema of a tenant's own has its own: PostgreSQL analyses and plans a
+// statement again whenever it finds another search_path than the last time.
 type statements struct {
 	capacity int
-	bySQL    map[string]*list.Element // of *stmt
-	order    *list.List               // most recently used first
-	prefix   string                   // of the names; no other connection's are the same
+	byText   map[text]*list.Element // of *stmt
+	latest   map[string]*stmt       // by SQL, wherever it was prepared
+	order    *list.List             // most recently used first
+	prefix   string                 // of the names; no other connection's are the same
 	serial   int
 	stale    []string // names to deallocate with the next preparation
 }
 
 func newStatements(capacity int) *statements {
 	return &statements{
-		capacity: capacity, bySQL: map[string]*list.Element{}, order: list.New(),
+		capacity: capacity, byText: map[text]*list.Element{}, latest: map[string]*stmt{}, order: list.New(),
 		prefix: "partywall_" + strconv.FormatUint(uint64(randomInt64()), 36) + "_", //nolint:gosec // G115: the bits, not the value
 	}
 }
 
-func (s *statements) get(sql string) *stmt {
-	e, ok := s.bySQL[sql]
+// get returns the statement of the space, or else what is known of the same one
+// in another: it means the same there unless the tables differ, which the server
+// looks for.
+func (s *statements) get(space int64, sql string) *stmt {
+	e, ok := s.byText[text{space, sql}]
 	if !ok {
-		return nil
+		return s.latest[sql]
 	}
 	s.order.MoveToFront(e)
 	return e.Value.(*stmt) //nolint:forcetypeassert,errcheck // the list holds nothing else
 }
 
 func (s *statements) put(st *stmt) {
-	s.bySQL[st.sd.SQL] = s.order.PushFront(st)
+	s.byText[st.text()] = s.order.PushFront(st)
+	s.latest[st.sd.SQL] = st
 	if s.order.Len() > s.capacity {
 		s.drop(s.order.Back().Value.(*stmt)) //nolint:forcetypeassert,errcheck // as above
 	}
@@ -59,24 +75,42 @@ func (s *statements) drop(st *stmt) {
 	if st.sd == nil {
 		return
 	}
-	e, ok := s.bySQL[st.sd.SQL]
+	e, ok := s.byText[st.text()]
 	if !ok || e.Value != st {
 		return
 	}
 	s.order.Remove(e)
-	delete(s.bySQL, st.sd.SQL)
+	delete(s.byText, st.text())
+	if s.latest[st.sd.SQL] == st {
+		delete(s.latest, st.sd.SQL)
+	}
 	if st.sd.Name != "" {
 		s.stale = append(s.stale, st.sd.Name)
 	}
 }
 
+// name returns a name for the next statement to be prepared.
+func (s *statements) name() string {
+	s.serial++
+	return s.prefix + strconv.Itoa(s.serial)
+}
+
+// space is whose schema statements are kept for: nobody's where they are not
+// prepared.
+func (c *conn) space(g gate) int64 {
+	if c.mode == pgx.QueryExecModeCacheStatement {
+		return g.space
+	}
+	return 0
+}
+
 // known returns what the connection knows of sql, nil if nothing. The exec mode
 // has nothing to know.
-func (c *conn) known(sql string) *stmt {
+func (c *conn) known(g gate, sql string) *stmt {
 	if c.mode == pgx.QueryExecModeExec {
 		return &stmt{}
 	}
-	return c.stmts.get(sql)
+	return c.stmts.get(c.space(g), sql)
 }
 
 // describe returns what the results of the statements look like, asking the
@@ -88,7 +122,7 @@ func (c *conn) describe(ctx context.Context, g gate, sqls ...string) ([]*stmt, e
 	var missing []string
 	asked := map[string]bool{}
 	for i, sql := range sqls {
-		if found[i] = c.known(sql); found[i] == nil && !asked[sql] {
+		if found[i] = c.known(g, sql); found[i] == nil && !asked[sql] {
 			missing = append(missing, sql)
 			asked[sql] = true
 		}
@@ -116,14 +150,11 @@ func (c *conn) learn(ctx context.Context, g gate, missing []string) (map[string]
 	if gated {
 		c.sendGate(p, g)
 	}
-	for _, name := range c.stmts.stale {
-		p.SendDeallocate(name)
-	}
+	c.sendStale(p)
 	names := make([]string, len(missing))
 	for i, sql := range missing {
 		if c.mode == pgx.QueryExecModeCacheStatement {
-			c.stmts.serial++
-			names[i] = c.stmts.prefix + strconv.Itoa(c.stmts.serial)
+			names[i] = c.stmts.name()
 		}
 		p.SendPrepare(names[i], sql, nil)
 	}
@@ -159,35 +190,71 @@ func (c *conn) readDescriptions(p *pgconn.Pipeline, g gate, gated bool, sqls, na
 			return nil, err
 		}
 	}
-	for range c.stmts.stale {
-		if _, err := p.GetResults(); err != nil {
-			return nil, err
-		}
+	if err := c.readStale(p); err != nil {
+		return nil, err
 	}
-	c.stmts.stale = c.stmts.stale[:0]
 	learnt = make(map[string]*stmt, len(sqls))
 	for i, sql := range sqls {
 		results, err := p.GetResults()
 		if err != nil {
 			return learnt, err
 		}
-		sd, ok := results.(*pgconn.StatementDescription)
-		if !ok {
-			return learnt, fmt.Errorf("isolation: unexpected %T", results)
+		if learnt[sql], err = c.newStmt(results, g, names[i], sql); err != nil {
+			return learnt, err
 		}
-		sd.Name, sd.SQL = names[i], sql
-		learnt[sql] = c.newStmt(sd)
 	}
 	return learnt, nil
 }
 
-func (c *conn) newStmt(sd *pgconn.StatementDescription) *stmt {
-	st := &stmt{sd: sd, formats: make([]int16, len(sd.Fields)), texts: make([]int16, len(sd.Fields))}
+// sendStale queues the end of the statements that nobody needs any more.
+func (c *conn) sendStale(p *pgconn.Pipeline) {
+	for _, name := range c.stmts.stale {
+		p.SendDeallocate(name)
+	}
+}
+
+func (c *conn) readStale(p *pgconn.Pipeline) error {
+	for range c.stmts.stale {
+		if _, err := p.GetResults(); err != nil {
+			return err
+		}
+	}
+	c.stmts.stale = c.stmts.stale[:0]
+	return nil
+}
+
+// newStmt is what the server has said of a statement, as results of a pipeline.
+func (c *conn) newStmt(results any, g gate, name, sql string) (*stmt, error) {
+	sd, ok := results.(*pgconn.StatementDescription)
+	if !ok {
+		return nil, fmt.Errorf("isolation: unexpected %T", results)
+	}
+	sd.Name, sd.SQL = name, sql
+	st := &stmt{space: c.space(g), sd: sd, formats: make([]int16, len(sd.Fields)), texts: make([]int16, len(sd.Fields))}
 	for i, f := range sd.Fields {
 		st.formats[i] = c.types.FormatCodeForOID(f.DataTypeOID)
 		st.texts[i] = textFormat(f.DataTypeOID)
 	}
-	return st
+	return st, nil
+}
+
+func (st *stmt) text() text { return text{st.space, st.sd.SQL} }
+
+// formatsFor are those of the results: as pgx wants them, or database/sql.
+func (st *stmt) formatsFor(text bool) []int16 {
+	if text {
+		return st.texts
+	}
+	return st.formats
+}
+
+// differs reports whether the statement takes or yields something else than
+// another one.
+func (st *stmt) differs(other *stmt) bool {
+	if st.sd == nil || other.sd == nil {
+		return false
+	}
+	return !slices.Equal(st.sd.ParamOIDs, other.sd.ParamOIDs) || !slices.Equal(st.formats, other.formats)
 }
 
 // textFormat chooses binary for the types that database/sql has a word for and

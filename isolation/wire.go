@@ -24,7 +24,7 @@ type exchange struct {
 // one flush. The gate has been passed when start returns without an error; the
 // statement's own errors are in its results.
 func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text bool) (exchange, error) {
-	st := c.known(sql)
+	st := c.known(g, sql)
 	if st == nil {
 		learnt, err := c.learn(ctx, g, []string{sql})
 		if err != nil {
@@ -35,12 +35,15 @@ func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text b
 	if err := c.build(st, args); err != nil {
 		return exchange{}, err
 	}
-	formats := st.formats
-	if text {
-		formats = st.texts
-	}
 	x := exchange{conn: c, gate: g, stmt: st, gated: c.needs(g)}
+	formats := st.formatsFor(text)
 	switch {
+	case st.space != c.space(g):
+		err := x.adopt(ctx, sql, formats)
+		if err != nil && x.stmt.differs(st) && !g.passed {
+			return c.start(ctx, g, sql, args, text) // nothing has happened, and now it is known
+		}
+		return x, err
 	case !x.gated:
 		x.results = c.send(ctx, st, sql, formats)
 		return x, nil
@@ -50,10 +53,7 @@ func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text b
 		}
 		c.sendLead(g)
 		x.results = c.send(ctx, st, sql, formats)
-		if err := c.readLead(x.results, g); err != nil {
-			return exchange{}, err
-		}
-		return x, nil
+		return x, c.readLead(x.results, g)
 	}
 	p := c.pg.StartPipeline(ctx)
 	c.sendGate(p, g)
@@ -61,23 +61,71 @@ func (c *conn) start(ctx context.Context, g gate, sql string, args []any, text b
 	if err := p.Sync(); err != nil {
 		return exchange{}, err
 	}
-	if err := c.readGate(p, g); err != nil {
-		_ = p.Close() // the gate's error is the one that matters
-		return exchange{}, err
+	return x, x.open(p)
+}
+
+// adopt sends a statement that is known from another schema and prepares it for
+// this one, in the same flush. What it looks like here the server says on the
+// way; the arguments and the formats are chosen by what is known.
+func (x *exchange) adopt(ctx context.Context, sql string, formats []int16) error {
+	c := x.conn
+	name := c.stmts.name()
+	p := c.pg.StartPipeline(ctx)
+	if x.gated {
+		c.sendGate(p, x.gate)
 	}
-	x.pipeline = p
+	c.sendStale(p)
+	p.SendPrepare(name, sql, nil)
+	p.SendQueryPrepared(name, c.args.ParamValues, c.args.ParamFormats, formats)
+	if err := p.Sync(); err != nil {
+		return err
+	}
+	known := x.stmt
+	err := x.open(p, func() error {
+		if err := c.readStale(p); err != nil {
+			return err
+		}
+		results, err := p.GetResults()
+		if err != nil {
+			return err
+		}
+		x.stmt, err = c.newStmt(results, x.gate, name, sql)
+		return err
+	})
+	if x.stmt != known {
+		c.stmts.put(x.stmt)
+	}
+	return err
+}
+
+// open reads what comes before the results of the last statement in p.
+func (x *exchange) open(p *pgconn.Pipeline, before ...func() error) (err error) {
+	defer func() {
+		if err != nil {
+			_ = p.Close() // the first error is the one that matters
+		}
+	}()
+	if x.gated {
+		if err := x.conn.readGate(p, x.gate); err != nil {
+			return err
+		}
+	}
+	for _, read := range before {
+		if err := read(); err != nil {
+			return err
+		}
+	}
 	results, err := p.GetResults()
 	if err != nil {
-		_ = p.Close() // as above
-		c.failed(st, err)
-		return exchange{}, err
+		x.conn.failed(x.stmt, err)
+		return err
 	}
 	var ok bool
 	if x.results, ok = results.(*pgconn.ResultReader); !ok {
-		_ = p.Close() // as above
-		return exchange{}, fmt.Errorf("isolation: unexpected %T", results)
+		return fmt.Errorf("isolation: unexpected %T", results)
 	}
-	return x, nil
+	x.pipeline = p
+	return nil
 }
 
 // send sends a statement alone, with the arguments built last.

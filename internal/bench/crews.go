@@ -53,7 +53,7 @@ func (m *crews) schemas() ([]crew, error) {
 // where there is one for each schema.
 func (m *crews) plain(name string, conns int32, crowd []tenant.Tenant, as func(c *raw, who int) client) (crew, error) {
 	to, ids := m.next(in(m.base, plainRole, m.name+"_plain"))
-	pool, err := m.pool(m.ctx, to+fmt.Sprintf("&statement_cache_capacity=%d", 2*len(crowd)), pgx.QueryExecModeCacheStatement, conns)
+	pool, err := m.pool(m.ctx, to+fmt.Sprintf("&statement_cache_capacity=%d", room(crowd)), pgx.QueryExecModeCacheStatement, conns)
 	if err != nil {
 		return crew{}, err
 	}
@@ -63,6 +63,10 @@ func (m *crews) plain(name string, conns int32, crowd []tenant.Tenant, as func(c
 	}
 	return m.crew(name, clients), nil
 }
+
+// room is how many statements each connection of a crew keeps: all that there
+// are, where each of the crowd has its own.
+func room(crowd []tenant.Tenant) int { return 2 * len(crowd) }
 
 func byColumn(c *raw, _ int) client { return c }
 
@@ -83,7 +87,8 @@ func (c *qualified) point(i int) error { return readOne(c.ctx, c.pool, c.sql, po
 func (m *crews) wall(name string, conns int, crowd []tenant.Tenant) (crew, error) {
 	to, ids := m.next(m.at(m.base, appRole))
 	all := func(tenant.Tenant) isolation.Limits { return isolation.Limits{Conns: -1} }
-	db, err := m.open(m.ctx, isolation.Server{App: to, MaxConns: conns}, &isolation.Options{Limits: all})
+	options := &isolation.Options{Limits: all, Statements: room(crowd)}
+	db, err := m.open(m.ctx, isolation.Server{App: to, MaxConns: conns}, options)
 	if err != nil {
 		return crew{}, err
 	}

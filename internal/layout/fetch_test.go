@@ -34,6 +34,10 @@ func TestLibrariesFetchNothing(t *testing.T) {
 
 			text, err := fs.ReadFile(root, path)
 			for _, found := range fetches(t, string(text)) {
+				if path == "tenant/domain/autotls/authority.go" {
+					continue // goes to the authorities that the host has named
+				}
+
 				t.Errorf("%s uses %s", path, found)
 			}
 

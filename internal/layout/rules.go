@@ -38,7 +38,7 @@ func programs() []string {
 func testOnly() []string {
 	return []string{
 		"internal/pgtest", "internal/pgserver", "internal/pgbouncer", "internal/process", "internal/layout",
-		"internal/redisserver", "internal/redistest", "internal/s3server", "internal/acmetest",
+		"internal/redisserver", "internal/redistest", "internal/s3server", "internal/acmetest", "internal/dnstest",
 	}
 }
 
@@ -47,10 +47,13 @@ func testOnly() []string {
 func stdlibOnly() []string { return []string{"tenant"} }
 
 // light are the modules that internal packages may import when libraries link
-// them: pgx, and the API of OpenTelemetry without its SDK and exporters.
+// them: pgx, the API of OpenTelemetry without its SDK and exporters, and what
+// host names are made of.
 func light() []string {
 	return []string{
 		"github.com/jackc/pgx/v5",
+		"golang.org/x/net/idna",
+		"golang.org/x/net/publicsuffix",
 		"go.opentelemetry.io/otel",
 		"go.opentelemetry.io/otel/attribute",
 		"go.opentelemetry.io/otel/codes",
@@ -78,9 +81,13 @@ func homes() []home {
 	all := []string{"..."}
 
 	return []home{
+		{modules: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez"}, packages: at("tenant/domain/autotls")},
+		{modules: []string{"github.com/libdns"}, packages: at("tenant/domain/autotls", "tenant/domain/zone")},
 		{
-			modules:  []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez", "github.com/libdns"},
-			packages: at("tenant/domain/autotls"),
+			// certmagic speaks DNS with it as well.
+			modules:  []string{"github.com/miekg/dns"},
+			packages: at("tenant/domain/autotls", "tenant/domain/proof", "internal/dnstest", "internal/acmetest"),
+			tests:    []string{"tenant/domain/zone"},
 		},
 		{modules: []string{"github.com/stripe/stripe-go"}, packages: at("billing/stripebilling")},
 		{modules: []string{"github.com/PaddleHQ/paddle-go-sdk"}, packages: at("billing/paddlebilling")},

@@ -187,7 +187,7 @@ func TestSoakManySchemas(t *testing.T) {
 	t.Parallel()
 	many := scale(40, 10_000)
 	switches, times := scale(50, 1000), scale(800, 100_000)
-	b := settle(t, many, tenant.Schema, isolation.Server{MaxConns: 4}, isolation.Options{SchemaSwitches: switches})
+	b := settle(t, many, tenant.Schema, isolation.Server{MaxConns: 4}, isolation.Options{Schemas: switches})
 	slowest := b.work(t, 8, times, func(r *rand.Rand) int { return r.IntN(many) })
 	stats, most := b.Stats()["eu-1"], slices.Max(b.memory(t))
 	if least := stats.Switches / uint64(switches) / 2; stats.Dials < least {

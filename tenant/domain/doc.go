@@ -1,0 +1,2 @@
+// Package domain holds the domains of tenants.
+package domain
