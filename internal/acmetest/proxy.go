@@ -1,7 +1,12 @@
 package acmetest
 
 import (
+	"bytes"
+	"context"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -14,9 +19,9 @@ import (
 // Proxy stands in front of an authority: it counts orders, and may answer in
 // the authority's place. All methods may be called from any goroutine.
 type Proxy struct {
-	orders  atomic.Int64
-	server  *httptest.Server
-	instead atomic.Pointer[http.HandlerFunc]
+	orders, replacing atomic.Int64
+	server            *httptest.Server
+	instead           atomic.Pointer[http.HandlerFunc]
 
 	mu      sync.Mutex
 	ordered func() // after the authority has taken an order, before the client hears of it
@@ -37,6 +42,9 @@ func NewProxy(c *CA) *Proxy {
 		ModifyResponse: func(answer *http.Response) error {
 			if isOrder(answer.Request) && answer.StatusCode == http.StatusCreated {
 				p.orders.Add(1)
+				if answer.Request.Context().Value(replacesKey{}) != nil {
+					p.replacing.Add(1)
+				}
 				p.mu.Lock()
 				ordered := p.ordered
 				p.mu.Unlock()
@@ -52,10 +60,41 @@ func NewProxy(c *CA) *Proxy {
 			(*instead)(w, r)
 			return
 		}
+		if isOrder(r) {
+			r = noting(r)
+		}
 		forward.ServeHTTP(w, r)
 	}))
 	return p
 }
+
+// replacesKey marks a request that orders in a certificate's place.
+type replacesKey struct{}
+
+// noting looks whether an order names a certificate that it replaces (RFC 9773,
+// section 5).
+func noting(r *http.Request) *http.Request {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		return r // the authority will find that out as well
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var signed struct{ Payload string }
+	var order struct{ Replaces string }
+	if json.Unmarshal(body, &signed) == nil {
+		if payload, err := base64.RawURLEncoding.DecodeString(signed.Payload); err == nil {
+			_ = json.Unmarshal(payload, &order) // it replaces nothing then
+		}
+	}
+	if order.Replaces == "" {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), replacesKey{}, true))
+}
+
+// Replacing returns how many of the orders have named a certificate that they
+// replace.
+func (p *Proxy) Replacing() int { return int(p.replacing.Load()) }
 
 func isOrder(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/order-plz")
@@ -70,6 +109,9 @@ func (p *Proxy) Server() *x509.CertPool {
 	pool.AddCert(p.server.Certificate())
 	return pool
 }
+
+// Certificate returns the certificate of the proxy.
+func (p *Proxy) Certificate() *x509.Certificate { return p.server.Certificate() }
 
 // Orders returns how many orders the authority has taken through this proxy.
 func (p *Proxy) Orders() int { return int(p.orders.Load()) }
