@@ -82,12 +82,12 @@ func TestKilledInTheMiddle(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), ordersVariable+"="+string(text))
 	cmd.Stderr = os.Stderr
-	killed := make(chan struct{})
+	ordered, killed := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	n.proxy.Ordered(func() {
 		once.Do(func() {
-			_ = cmd.Process.Kill()
-			close(killed)
+			close(ordered)
+			<-killed // before it hears of its order
 		})
 	})
 	if err := cmd.Start(); err != nil {
@@ -96,9 +96,12 @@ func TestKilledInTheMiddle(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {
-	case <-killed:
-		<-ended
+	case <-ordered:
+		_ = cmd.Process.Kill()
+		<-ended // for being killed
+		close(killed)
 	case err := <-ended:
+		close(killed)
 		t.Fatalf("it ended before it was killed: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
