@@ -1,0 +1,121 @@
+package pace
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// orderTakes is what an order costs.
+//
+// Let's Encrypt counts certificates per registered domain and per set of names
+// when they are issued. They are taken when they are ordered, since orders of
+// several nodes are under way at once.
+func (b *Budget) orderTakes(order Order) ([]Take, error) {
+	hosts, err := b.hosts(order)
+	if err != nil {
+		return nil, err
+	}
+	takes := []Take{b.keep(order, b.bucket(LimitRequests, b.limits.Requests, ""))}
+	if order.Renews {
+		return takes, nil
+	}
+	set := sha256.Sum256([]byte(strings.Join(hosts, ",")))
+	takes = append(takes, b.bucket(LimitDuplicates, b.limits.Duplicates, hex.EncodeToString(set[:])))
+	for _, host := range hosts {
+		failures, err := b.failureTakes(order.Account, host)
+		if err != nil {
+			return nil, err
+		}
+		takes = append(takes, failures...)
+	}
+	if order.Repeats {
+		return takes, nil
+	}
+	takes = append(takes, b.keep(order, b.bucket(LimitOrders, b.limits.Orders, order.Account)))
+	for _, host := range hosts {
+		domain, err := b.registrable(bare(host))
+		if err != nil {
+			domain = bare(host) // a public suffix of its own
+		}
+		takes = append(takes, b.keep(order, b.bucket(LimitCertificates, b.limits.Certificates, domain)))
+	}
+	return takes, nil
+}
+
+// hosts are the names of an order: in small letters, sorted, each once.
+func (b *Budget) hosts(order Order) ([]string, error) {
+	if len(order.Account) > 512 {
+		return nil, fmt.Errorf("%w: an account of %d bytes", ErrOrder, len(order.Account))
+	}
+	if order.Class < Waiting || order.Class > Import {
+		return nil, fmt.Errorf("%w: %v", ErrOrder, order.Class)
+	}
+	if n := len(order.Hosts); n == 0 || n > b.limits.Names {
+		return nil, fmt.Errorf("%w: %d names, of 1 to %d", ErrOrder, n, b.limits.Names)
+	}
+	hosts := make([]string, len(order.Hosts))
+	for i, host := range order.Hosts {
+		if hosts[i] = strings.ToLower(host); !plausible(hosts[i]) {
+			return nil, fmt.Errorf("%w: name %.80q", ErrOrder, host)
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts), nil
+}
+
+// plausible reports whether a name can be part of a key: it is a DNS name's
+// letters, in ASCII, and no longer than one. That it is a host, others know.
+func plausible(host string) bool {
+	if host == "" || len(host) > 255 {
+		return false
+	}
+	for i := range len(host) {
+		if c := host[i]; c <= ' ' || c >= 0x7f || c == '/' || c == ',' {
+			return false
+		}
+	}
+	return true
+}
+
+// bare is the name that is authorized for a wildcard.
+func bare(host string) string { return strings.TrimPrefix(host, "*.") }
+
+// failureTakes look whether the host may fail once more.
+func (b *Budget) failureTakes(account, host string) ([]Take, error) {
+	host = bare(strings.ToLower(host))
+	if !plausible(host) || len(account) > 512 {
+		return nil, fmt.Errorf("%w: name %.80q", ErrOrder, host)
+	}
+	takes := []Take{
+		b.bucket(LimitFailures, b.limits.Failures, host+"/"+account),
+		b.bucket(LimitConsecutive, b.limits.Consecutive, host+"/"+account),
+	}
+	for i := range takes {
+		takes[i].N, takes[i].Keep = 0, 1
+	}
+	return takes, nil
+}
+
+// bucket takes one token.
+func (b *Budget) bucket(limit Limit, rate Rate, of string) Take {
+	return Take{Key: b.authority + "/" + string(limit) + "/" + of, Limit: limit, Rate: rate, N: 1}
+}
+
+// keep leaves the reserve to those who wait.
+func (b *Budget) keep(order Order, take Take) Take {
+	if order.Class != Waiting {
+		take.Keep = int(float64(take.Rate.Burst) * b.reserve)
+	}
+	return take
+}
+
+// sorted drops what is unlimited, and what names the same bucket again: two
+// names under one registered domain are one certificate of it.
+func sorted(takes []Take) []Take {
+	takes = slices.DeleteFunc(takes, func(t Take) bool { return t.Rate.unlimited() })
+	slices.SortFunc(takes, func(a, b Take) int { return strings.Compare(a.Key, b.Key) })
+	return slices.CompactFunc(takes, func(a, b Take) bool { return a.Key == b.Key })
+}
