@@ -19,6 +19,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
 // authority is a CA with our account there.
@@ -28,6 +30,7 @@ type authority struct {
 	storage   *storage
 	client    *http.Client
 	directory *acme.Client // for what needs no account; it remembers the directory
+	budget    *pace.Budget
 
 	mu      sync.Mutex
 	account *acme.Account // nil until it is known
@@ -39,7 +42,7 @@ const (
 	maxAnswer  = 1 << 20
 )
 
-func newAuthority(ca CA, s *storage) *authority {
+func newAuthority(ca CA, s *storage, share float64) (*authority, error) {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSClientConfig:       &tls.Config{RootCAs: ca.Roots, MinVersion: tls.VersionTLS12},
@@ -53,7 +56,9 @@ func newAuthority(ca CA, s *storage) *authority {
 		client: &http.Client{Transport: bounded{transport}, Timeout: answerTime},
 	}
 	a.directory = a.acme()
-	return a
+	var err error
+	a.budget, err = newBudget(ca, a.key, share, ledger{s.pool})
+	return a, err
 }
 
 // acme returns a client of the CA.
@@ -131,6 +136,9 @@ func (a *authority) stored(ctx context.Context) (account acme.Account, err error
 func (a *authority) register(ctx context.Context, h *hold) (account acme.Account, err error) {
 	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
+		return account, err
+	}
+	if err := spend(ctx, a.budget.Register); err != nil {
 		return account, err
 	}
 	client := a.acme()

@@ -8,16 +8,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// restAfter is how long a host is left alone after its nth failure in a row, so
-// that it stays below five an hour, which is what Let's Encrypt forgives.
-func restAfter(failures int) time.Duration {
-	steps := [...]time.Duration{
-		time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour,
-	}
-	return steps[min(max(failures, 1), len(steps))-1]
-}
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
+)
 
 // maxProblem bounds what is kept of what a CA has said.
 const maxProblem = 1000
@@ -37,12 +30,12 @@ func (m *Manager) rest(ctx context.Context, failed *IssueError) error {
 		RETURNING failures`, failed.Host, failed.Why, problemText(failed.Err), now, count).Scan(&failures)
 	if err == nil {
 		if count > 0 {
-			failed.RetryAt = later(failed.RetryAt, now.Add(restAfter(failures)))
+			failed.RetryAt = later(failed.RetryAt, pace.RetryAt(now, failures, failed.Host))
 		}
 		_, err = m.pool.Exec(ctx, `UPDATE partywall_tls.rest SET rests_until = $2 WHERE host = $1`, failed.Host, failed.RetryAt)
 	}
 	if err != nil {
-		failed.RetryAt = later(failed.RetryAt, now.Add(restAfter(1)))
+		failed.RetryAt = later(failed.RetryAt, pace.RetryAt(now, 1, failed.Host))
 		m.opts.Logger.WarnContext(ctx, "autotls: writing down a failure", "host", failed.Host, "error", err)
 	}
 	m.rests.put(failed.Host, failed.RetryAt, failed)

@@ -33,7 +33,6 @@ type Manager struct {
 	storage     *storage
 	authorities []*authority
 	challenges  *challenges
-	budget      budget
 	wildcards   map[string]string // *.zone by zone
 	shelf       *shelf
 	rests       *rests
@@ -84,11 +83,17 @@ func New(pool *pgxpool.Pool, hosts Hosts, options *Options) (*Manager, error) {
 	m.storage = newStorage(pool, m.opts.Sealer, m.opts.Name, m.opts.Lease)
 	var issuers []string
 	for _, ca := range m.opts.CAs {
-		a := newAuthority(ca, m.storage)
+		a, err := newAuthority(ca, m.storage, m.opts.Share)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		m.authorities, issuers = append(m.authorities, a), append(issuers, a.key)
 	}
 	m.challenges = newChallenges(m.storage, issuers)
-	m.budget = unlimited{}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 
@@ -240,11 +245,11 @@ func (m *Manager) replace(ctx context.Context, name string, due bool) error {
 		if err := m.resting(ctx, name); err != nil {
 			return err
 		}
-		was := ""
-		if r != nil {
-			was = r.ca
+		var before *previous
+		if err == nil {
+			before = &previous{r.ca, leaf}
 		}
-		got, err := m.order(ctx, name, leaf, was)
+		got, err := m.order(ctx, name, before)
 		if failed, ok := errors.AsType[*IssueError](err); ok {
 			return m.rest(ctx, failed)
 		}

@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
+
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
 // The directories of Let's Encrypt.
@@ -37,6 +39,9 @@ type CA struct {
 	Key, MAC string
 	// Roots is who has signed the CA's own server. Defaults to the system's.
 	Roots *x509.CertPool
+	// Limits are what the CA allows. Default to Let's Encrypt's, which are right
+	// for it and careful for others.
+	Limits *pace.Limits
 }
 
 // Options are the settings of a [Manager]. Key or Sealer, and Agreed, are
@@ -55,6 +60,10 @@ type Options struct {
 	// CAs are asked in this order: one that fails, or whose budget is used up,
 	// leaves it to the next. Defaults to Let's Encrypt alone.
 	CAs []CA
+
+	// Share is the part of the CAs' limits that all nodes together spend. Defaults
+	// to 0.8.
+	Share float64
 
 	// Wildcards are zones such as "app.example.com": hosts directly below one
 	// share the certificate of *.app.example.com, which is ordered by dns-01.

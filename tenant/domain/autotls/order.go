@@ -17,28 +17,26 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
 // order gets a certificate for a name from the first CA that gives one, under
-// the name's lock. before is the certificate that it replaces, or nil, and ca
-// who issued that. The error is an [*IssueError] without a time, unless ctx has
+// the name's lock. before is the certificate that it replaces, or nil. The error
+// is an [*IssueError], whose time is set only if no CA was asked, unless ctx has
 // ended.
-func (m *Manager) order(ctx context.Context, name string, before *x509.Certificate, ca string) (*issued, error) {
+func (m *Manager) order(ctx context.Context, name string, before *previous) (*issued, error) {
 	failed := &IssueError{Host: name}
 	var errs []error
 	for _, a := range m.authorities {
-		var replaces *x509.Certificate
-		if before != nil && a.ca.Directory == ca {
-			replaces = before
-		}
-		got, err := m.orderAt(ctx, a, name, replaces)
+		got, err := m.orderAt(ctx, a, name, before)
 		if err == nil {
 			return got, nil
 		}
 		if ctx.Err() != nil {
 			return nil, errors.Join(context.Cause(ctx), err)
 		}
-		why, until := m.classify(err)
+		why, until := classify(err)
 		m.opts.Logger.WarnContext(ctx, "autotls: order failed", "host", name, "ca", a.ca.Directory, "reason", why, "error", err)
 		m.instruments.failed(a.ca.Directory, why)
 		errs = append(errs, fmt.Errorf("%s: %w", a.ca.Directory, err))
@@ -53,22 +51,33 @@ func (m *Manager) order(ctx context.Context, name string, before *x509.Certifica
 	return nil, failed
 }
 
+// previous is a certificate that another takes the place of.
+type previous struct {
+	ca   string // the CA's directory
+	leaf *x509.Certificate
+}
+
 // orderAt orders from one CA.
-func (m *Manager) orderAt(ctx context.Context, a *authority, name string, replaces *x509.Certificate) (*issued, error) {
+func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before *previous) (*issued, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.opts.OrderTimeout, errors.New("autotls: the order took too long"))
 	defer cancel()
 	directory, err := a.directory.GetDirectory(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if directory.RenewalInfo == "" {
-		replaces = nil // the CA does not know the field (RFC 9773, section 5)
+	var replaces *x509.Certificate
+	if before != nil && before.ca == a.ca.Directory && directory.RenewalInfo != "" { // RFC 9773, section 5
+		replaces = before.leaf
 	}
 	account, err := a.login(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.budget.order(ctx, a.ca.Directory, name, replaces != nil); err != nil {
+	cost := pace.Order{
+		Account: account.Location, Hosts: []string{name}, Class: m.class(before),
+		Renews: replaces != nil, Repeats: before != nil && before.ca == a.ca.Directory,
+	}
+	if err := spend(ctx, func(ctx context.Context) error { return a.budget.Order(ctx, cost) }); err != nil {
 		return nil, err
 	}
 	m.instruments.ordered(a.ca.Directory)
@@ -89,9 +98,12 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, replac
 	}
 	if err != nil {
 		if blame(err) {
-			err = errors.Join(err, m.budget.failed(ctx, a.ca.Directory, name))
+			err = errors.Join(err, a.budget.Failed(ctx, account.Location, name))
 		}
 		return nil, err
+	}
+	if err := a.budget.Succeeded(ctx, account.Location, name); err != nil {
+		m.opts.Logger.WarnContext(ctx, "autotls: budget", "host", name, "error", err)
 	}
 	return m.accept(a, name, secret, chain)
 }
@@ -169,7 +181,7 @@ func (m *Manager) accept(a *authority, name string, secret *ecdsa.PrivateKey, go
 		return nil, err
 	}
 	c := &issued{host: name, ca: a.ca.Directory, issuer: a.key, chain: got.ChainPEM, key: key, meta: meta, leaf: leaf}
-	c.renewAt = renewAt(leaf.NotBefore, leaf.NotAfter, nil, name)
+	c.renewAt = pace.RenewAt(leaf.NotBefore, leaf.NotAfter, nil, name)
 	c.dueAt = earlier(c.renewAt, m.opts.Clock().Add(askEvery(leaf.NotBefore, leaf.NotAfter)))
 	return c, nil
 }
@@ -198,9 +210,9 @@ func blame(err error) bool {
 
 // classify gives an error one of our reasons, and says when to ask again if that
 // is known.
-func (m *Manager) classify(err error) (why string, until time.Time) {
-	if wait, ok := m.budget.waits(err); ok {
-		return ReasonRateLimited, wait
+func classify(err error) (why string, until time.Time) {
+	if short, ok := errors.AsType[*pace.WaitError](err); ok {
+		return ReasonRateLimited, short.Until
 	}
 	problem, ok := errors.AsType[acme.Problem](err)
 	if !ok {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
 // renew looks after certificates that are due, until Close. Nodes share them.
@@ -141,7 +143,7 @@ func (m *Manager) askWindow(ctx context.Context, d due) error {
 	if info.RetryAfter != nil { // bounded, RFC 9773, section 4.3.2
 		next = earlier(later(*info.RetryAfter, now.Add(time.Minute)), now.Add(24*time.Hour))
 	}
-	at := renewAt(d.notBefore, d.notAfter, &[2]time.Time{info.SuggestedWindow.Start, info.SuggestedWindow.End}, d.host)
+	at := pace.RenewAt(d.notBefore, d.notAfter, &pace.Window{Start: info.SuggestedWindow.Start, End: info.SuggestedWindow.End}, d.host)
 	_, err = m.pool.Exec(ctx, `UPDATE partywall_tls.certificate SET renew_at = $2, due_at = $3 WHERE host = $1 AND not_after = $4`,
 		d.host, at, earlier(at, next), d.notAfter)
 	if err == nil && !at.After(now) {

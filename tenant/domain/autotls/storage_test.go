@@ -357,18 +357,22 @@ func TestLostWhileAtWork(t *testing.T) {
 func TestLeaseIsKept(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t, tables())
-	first, second := shelvesOn(t, db, 200*time.Millisecond), shelvesOn(t, db, 200*time.Millisecond)
+	first, second := shelvesOn(t, db, time.Second), shelvesOn(t, db, time.Second)
 	h, err := first.await(t.Context(), "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second) // five leases
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
 	defer cancel()
 	if _, err := second.await(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a lock that is held was taken: %v", err)
+		t.Fatalf("a lock that is held was taken: %v", err)
 	}
 	h.stop(errReleased) // the holder dies
-	if _, err := second.await(t.Context(), "x"); err != nil {
+	other, err := second.await(t.Context(), "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.release(t.Context(), other); err != nil {
 		t.Error(err)
 	}
 }

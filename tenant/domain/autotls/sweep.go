@@ -163,6 +163,7 @@ func (m *Manager) count(ctx context.Context) error {
 func (m *Manager) tidy(ctx context.Context) error {
 	var b pgx.Batch
 	b.Queue(`DELETE FROM partywall_tls.change WHERE at < clock_timestamp() - interval '1 hour'`)
+	b.Queue(`DELETE FROM partywall_tls.bucket WHERE full_at < clock_timestamp() - interval '1 hour'`)
 	b.Queue(`DELETE FROM partywall_tls.rest WHERE rests_until < $1::timestamptz - interval '7 days'`, m.opts.Clock())
 	b.Queue(`DELETE FROM partywall_tls.item WHERE key > 'acme/' AND key < 'acme0' AND key LIKE 'acme/%/challenge\_tokens/%'
 		AND modified_at < clock_timestamp() - interval '1 day'`)

@@ -49,3 +49,12 @@ CREATE TABLE change (
     at   timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX change_at ON change (at);
+
+-- What is left of the CAs' limits, for package pace: a bucket is full again at a
+-- time, and until then the less is in it the longer that is.
+CREATE TABLE bucket (
+    key     text COLLATE "C" PRIMARY KEY,
+    full_at timestamptz NOT NULL,
+    CONSTRAINT bucket_key CHECK (octet_length(key) BETWEEN 1 AND 1024)
+);
+CREATE INDEX bucket_full ON bucket (full_at);
