@@ -26,9 +26,9 @@ const short = 10 * 24 * time.Hour
 //
 // The point depends on the seed, which is mostly the host, the certificate's times
 // and the window, so that it is the same on all nodes and after a restart. A
-// point that has passed means now. A window that makes no sense, ending before
-// it starts, is not heeded; and one that comes too late is cut off after
-// eleven twelfths of the life, so that there is time left to try again.
+// point that has passed means now. A window that makes no sense, ending before it
+// starts or starting in the last twelfth of the life, is not heeded; and one that
+// ends there is cut off before, so that there is time left to try again.
 func RenewAt(notBefore, notAfter time.Time, window *Window, seed string) time.Time {
 	life := notAfter.Sub(notBefore)
 	if life <= 0 {
@@ -39,14 +39,13 @@ func RenewAt(notBefore, notAfter time.Time, window *Window, seed string) time.Ti
 		centre = life / 2
 	}
 	from, until := notBefore.Add(centre-life/12), notBefore.Add(centre+life/12)
-	if window != nil && window.Start.Before(window.End) {
+	if last := notAfter.Add(-life / 12); window != nil && window.Start.Before(window.End) && window.Start.Before(last) {
 		from, until = window.Start, window.End
+		if last.Before(until) {
+			until = last
+		}
 	}
-	at := between(from, until, seed, notBefore, notAfter, from, until)
-	if last := notAfter.Add(-life / 12); at.After(last) {
-		return last
-	}
-	return at
+	return between(from, until, seed, notBefore, notAfter, from, until)
 }
 
 // between is a point that is the same for the same seed and times.
