@@ -95,11 +95,15 @@ func (a *authority) order(now time.Time, account string, names []string, domain 
 		a.fail(now, account, names)
 		return invalid, 0
 	}
+	set := strings.Join(names, " ")
 	if replaces != 0 {
 		old := a.certs[replaces]
 		old.replaced = true
 		a.certs[replaces] = old
+	} else if !a.issued[set] {
+		a.spend(now, a.ofDomains(names, domain))
 	}
+	a.spend(now, []charge{ofSet(set)})
 	for _, name := range names {
 		delete(a.row, name+" "+account)
 	}
@@ -114,11 +118,13 @@ func (a *authority) issue(now time.Time, names []string) int {
 	return number
 }
 
-// charges are what an order costs that is not exempt by ARI.
+const week = 7 * 24 * time.Hour
+
+// charges are what an order that is not exempt by ARI is measured by. What has no
+// spend is spent on issuance, or on failure.
 func (a *authority) charges(account string, names []string, domain func(string) string) []charge {
-	const week = 7 * 24 * time.Hour
 	set := strings.Join(names, " ")
-	charges := []charge{{"exact-set", set, 5, week / 5, 1}}
+	charges := []charge{ofSet(set)}
 	for _, name := range names {
 		charges = append(charges, charge{"failures", name + " " + account, 5, 12 * time.Minute, 0})
 	}
@@ -126,22 +132,35 @@ func (a *authority) charges(account string, names []string, domain func(string) 
 		return charges
 	}
 	charges = append(charges, charge{"new-orders", account, 300, 36 * time.Second, 1})
+	return append(charges, a.ofDomains(names, domain)...)
+}
+
+func ofSet(set string) charge { return charge{"exact-set", set, 5, week / 5, 0} }
+
+func (a *authority) ofDomains(names []string, domain func(string) string) (charges []charge) {
 	domains := map[string]bool{}
 	for _, name := range names {
 		if d := domain(name); !domains[d] {
 			domains[d] = true
-			charges = append(charges, charge{"new-certificates", d, 50, week / 50, 1})
+			charges = append(charges, charge{"new-certificates", d, 50, week / 50, 0})
 		}
 	}
 	return charges
 }
 
-// pay takes all charges, or counts a refusal.
+// spend takes one token of each, as far as there is one.
+func (a *authority) spend(now time.Time, charges []charge) {
+	for _, c := range charges {
+		b := a.bucket(now, c)
+		b.tokens = max(0, b.left(now, c.every)-1)
+	}
+}
+
+// pay measures all charges and takes what they spend, or counts a refusal.
 func (a *authority) pay(now time.Time, charges []charge) bool {
 	ok := true
 	for _, c := range charges {
-		b := a.bucket(now, c)
-		if b.left(now, c.every) < 1-1e-6 {
+		if a.bucket(now, c).left(now, c.every) < 1-1e-6 {
 			a.refused[c.limit]++
 			ok = false
 		}
@@ -181,8 +200,7 @@ func (a *authority) count(now time.Time) {
 func (a *authority) fail(now time.Time, account string, names []string) {
 	for _, name := range names {
 		key := name + " " + account
-		b := a.bucket(now, charge{"failures", key, 5, 12 * time.Minute, 0})
-		b.tokens = max(0, b.left(now, 12*time.Minute)-1)
+		a.spend(now, []charge{{"failures", key, 5, 12 * time.Minute, 0}})
 		row, ok := a.row[key]
 		if !ok {
 			row = bucket{tokens: 1152, size: 1152, at: now}

@@ -16,6 +16,8 @@ type Item struct {
 	Due time.Time
 	// Lapse is when the certificate ends that it renews; zero for a first one.
 	Lapse time.Time
+
+	since time.Time // when it was due at first
 }
 
 // urgent is how long before its lapse a renewal gets the class Waiting. It is
@@ -60,6 +62,7 @@ func (q *Queue) Add(item Item) error {
 	if _, err := q.budget.orderTakes(item.Order); err != nil {
 		return err
 	}
+	item.since = item.Due
 	heap.Push(&q.later, item)
 	return nil
 }
@@ -197,7 +200,7 @@ func byLapse(a, b Item) bool {
 	case !a.Lapse.Equal(b.Lapse):
 		return a.Lapse.Before(b.Lapse)
 	default:
-		return byDue(a, b)
+		return a.since.Before(b.since)
 	}
 }
 

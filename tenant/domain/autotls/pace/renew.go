@@ -66,13 +66,20 @@ func fraction(seed string, times ...time.Time) float64 {
 // RetryAt says when an order that has failed is tried again, given how often it
 // has failed in a row, this time included: after a minute, 5, 15, an hour, 4,
 // 12, and then each day, which never uses up the limit of consecutive failures.
-// Up to a fifth more is added by the seed, so that what failed together is
-// not tried together.
-func RetryAt(failed time.Time, failures int, seed string) time.Time {
+// A renewal is tried sooner, after a quarter of the time until its certificate's
+// lapse, but not more often than each hour then. Up to a fifth more is added by the
+// seed, so that what failed together is not tried together.
+//
+// For a first certificate the lapse is zero. RetryAt is for orders that fail for
+// a reason of their own; if the authority is in trouble, [Queue.Pause].
+func RetryAt(failed time.Time, failures int, lapse time.Time, seed string) time.Time {
 	pauses := [...]time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute,
 		time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	}
 	pause := pauses[min(max(failures, 1), len(pauses))-1]
+	if !lapse.IsZero() && pause > time.Hour {
+		pause = max(time.Hour, min(pause, lapse.Sub(failed)/4))
+	}
 	return between(failed.Add(pause), failed.Add(pause+pause/5), seed, failed)
 }

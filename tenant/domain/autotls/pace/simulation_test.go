@@ -17,7 +17,7 @@ func takeover() scenario {
 		days: 45, life: 45 * day, authorities: 1,
 		standing: 59_900, atOnce: 10_000, imported: 20_000, coming: 20_000, crowd: 3_000, crowdComing: 100,
 		outage: 10, recall: 20, renewAt: pace.RenewAt,
-		maxPeak: 1_200, maxWait: 7 * time.Hour, minSpare: 8 * day,
+		maxPeak: 1_000, maxWait: 7 * time.Hour, minSpare: 7 * day,
 	}
 }
 
@@ -34,9 +34,9 @@ func nothing() scenario {
 func sample() scenario {
 	return scenario{
 		days: 14, life: 160 * time.Hour, authorities: 1,
-		standing: 3_000, atOnce: 1_000, imported: 4_000, coming: 2_000, crowd: 200, crowdComing: 50,
+		standing: 5_000, atOnce: 4_000, imported: 4_000, coming: 2_000, crowd: 200, crowdComing: 50,
 		outage: 3, recall: 7, renewAt: pace.RenewAt,
-		maxPeak: 300, maxWait: 7 * time.Hour, minSpare: 40 * time.Hour,
+		maxPeak: 2_000, maxWait: 7 * time.Hour, minSpare: 24 * time.Hour,
 	}
 }
 
@@ -83,6 +83,7 @@ func TestSimulationShows(t *testing.T) {
 			s := sample()
 			test.without(&s)
 			faults := strings.Join(simulate(t, s).faults(s), "\n")
+			t.Log(faults)
 			if !strings.Contains(faults, test.fault) {
 				t.Errorf("the simulation doesn't show it: %s", faults)
 			}

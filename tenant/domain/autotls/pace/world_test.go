@@ -81,16 +81,17 @@ type report struct {
 
 // world is a heap of events.
 type world struct {
-	t      *testing.T
-	s      scenario
-	random *rand.Rand
-	now    time.Time
-	end    time.Time
-	events events
-	houses []*house
-	sites  []*site
-	byName map[string]*site
-	report report
+	t       *testing.T
+	s       scenario
+	random  *rand.Rand
+	now     time.Time
+	end     time.Time
+	events  events
+	planned int
+	houses  []*house
+	sites   []*site
+	byName  map[string]*site
+	report  report
 }
 
 type event struct {
@@ -128,7 +129,7 @@ func simulate(t *testing.T, s scenario) report {
 	w.open()
 	w.populate()
 	w.at(begin.Add(time.Duration(s.recall)*day), w.recall)
-	for seq := 0; w.events.Len() > 0; seq++ {
+	for w.events.Len() > 0 {
 		e := heap.Pop(&w.events).(event)
 		if e.at.After(w.end) {
 			break
@@ -145,7 +146,8 @@ func (w *world) at(when time.Time, do func()) {
 	if when.Before(w.now) {
 		when = w.now
 	}
-	heap.Push(&w.events, event{when, w.report.orders<<20 + w.events.Len(), do})
+	w.planned++
+	heap.Push(&w.events, event{when, w.planned, do})
 }
 
 // open makes the authorities.
@@ -204,7 +206,7 @@ func (w *world) populate() {
 		w.comes(w.site(""), pace.Import, begin)
 	}
 	for range w.s.crowdComing {
-		w.comes(w.site("crowd.example"), pace.Import, begin.Add(3*day))
+		w.comes(w.site("crowd.example"), pace.Waiting, begin.Add(3*day))
 	}
 	for range w.s.coming {
 		at := begin.Add(time.Duration(w.random.IntN(w.s.days)) * day)
@@ -343,14 +345,19 @@ func (w *world) arrive(h *house, o pace.Order) {
 	w.report.orders++
 	w.at(w.now.Add(3*time.Second+time.Duration(w.random.Int64N(int64(9*time.Second)))), func() {
 		h.free++
-		w.answered(s, got, number)
+		w.answered(s, o, got, number)
 		w.wake(h, w.now)
 	})
 }
 
 // answered does what autotls does with an answer.
-func (w *world) answered(s *site, got answer, number int) {
+func (w *world) answered(s *site, o pace.Order, got answer, number int) {
 	h := s.house
+	if got != issued {
+		if err := h.budget.Unissued(w.t.Context(), o); err != nil {
+			w.t.Fatal(err)
+		}
+	}
 	if got != unavailable {
 		h.trouble = 0
 	}
@@ -362,13 +369,13 @@ func (w *world) answered(s *site, got answer, number int) {
 		if err := h.budget.Failed(w.t.Context(), h.account, s.name); err != nil {
 			w.t.Fatal(err)
 		}
-		w.queue(s, pace.RetryAt(w.now, s.failures, s.name))
+		w.queue(s, pace.RetryAt(w.now, s.failures, s.until, s.name))
 	case replacedAlready:
 		s.repeats = true
 		w.report.again++
 		w.queue(s, w.now)
 	case limited:
-		w.queue(s, w.now.Add(time.Hour))
+		w.queue(s, w.now.Add(6*time.Hour))
 	case unavailable:
 		h.trouble++
 		h.queue.Pause(w.now.Add(min(10*time.Minute, time.Minute<<min(h.trouble, 5))))
@@ -468,7 +475,7 @@ func at(times []time.Duration, part float64) time.Duration {
 // String is the report for people.
 func (r report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d orders, peak %d in an hour; most orders that count in 3 hours: %d of 300\n", r.orders, r.peak, r.in3h)
+	fmt.Fprintf(&b, "%d orders, peak %d in an hour; most that count in 3 hours: %d, of 600 that the bucket could let through\n", r.orders, r.peak, r.in3h)
 	fmt.Fprintf(&b, "rate-limit errors %v, lapsed %d, least life left at a renewal %v\n", r.refused, r.lapsed, r.spare.Round(time.Minute))
 	fmt.Fprintf(&b, "%d orders exempt by ARI, %d ordered again without; %d recovered from wrong DNS\n", r.exempt, r.again, r.misledHealed)
 	for _, class := range []pace.Class{pace.Waiting, pace.Import} {
