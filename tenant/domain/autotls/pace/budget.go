@@ -154,10 +154,20 @@ func lastLabels(host string) (string, error) {
 // Order takes what the order costs, just before it is sent. If the budget has too
 // little it takes nothing, and the error is a *[WaitError]. An order that is
 // no order is [ErrOrder]; any other error is the ledger's, and the order must
-// not be sent. What is taken is not given back if the order fails, as the
-// authority counts it too.
+// not be sent. If no certificate comes of it, tell [Budget.Unissued].
 func (b *Budget) Order(ctx context.Context, order Order) error {
 	takes, err := b.orderTakes(order)
+	if err != nil {
+		return err
+	}
+	return b.take(ctx, takes)
+}
+
+// Unissued gives back what an order has taken that an authority counts only when a
+// certificate is issued. Call it once for an order that was taken and has surely come to
+// nothing, and not if that isn't known; the order itself stays counted.
+func (b *Budget) Unissued(ctx context.Context, order Order) error {
+	takes, err := b.unissuedTakes(order)
 	if err != nil {
 		return err
 	}

@@ -26,9 +26,9 @@ const short = 10 * 24 * time.Hour
 //
 // The point depends on the seed, which is mostly the host, the certificate's times
 // and the window, so that it is the same on all nodes and after a restart. A
-// point that has passed means now. A window that makes no sense, ending before
-// it starts, is not heeded; and one that comes too late is cut off after
-// eleven twelfths of the life, so that there is time left to try again.
+// point that has passed means now. A window that makes no sense, ending before it
+// starts or starting in the last twelfth of the life, is not heeded; and one that
+// ends there is cut off before, so that there is time left to try again.
 func RenewAt(notBefore, notAfter time.Time, window *Window, seed string) time.Time {
 	life := notAfter.Sub(notBefore)
 	if life <= 0 {
@@ -39,14 +39,13 @@ func RenewAt(notBefore, notAfter time.Time, window *Window, seed string) time.Ti
 		centre = life / 2
 	}
 	from, until := notBefore.Add(centre-life/12), notBefore.Add(centre+life/12)
-	if window != nil && window.Start.Before(window.End) {
+	if last := notAfter.Add(-life / 12); window != nil && window.Start.Before(window.End) && window.Start.Before(last) {
 		from, until = window.Start, window.End
+		if last.Before(until) {
+			until = last
+		}
 	}
-	at := between(from, until, seed, notBefore, notAfter, from, until)
-	if last := notAfter.Add(-life / 12); at.After(last) {
-		return last
-	}
-	return at
+	return between(from, until, seed, notBefore, notAfter, from, until)
 }
 
 // between is a point that is the same for the same seed and times.
@@ -67,13 +66,20 @@ func fraction(seed string, times ...time.Time) float64 {
 // RetryAt says when an order that has failed is tried again, given how often it
 // has failed in a row, this time included: after a minute, 5, 15, an hour, 4,
 // 12, and then each day, which never uses up the limit of consecutive failures.
-// Up to a fifth more is added by the seed, so that what failed together is
-// not tried together.
-func RetryAt(failed time.Time, failures int, seed string) time.Time {
+// A renewal is tried sooner, after a quarter of the time until its certificate's
+// lapse, but not more often than each hour then. Up to a fifth more is added by the
+// seed, so that what failed together is not tried together.
+//
+// For a first certificate the lapse is zero. RetryAt is for orders that fail for
+// a reason of their own; if the authority is in trouble, [Queue.Pause].
+func RetryAt(failed time.Time, failures int, lapse time.Time, seed string) time.Time {
 	pauses := [...]time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute,
 		time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	}
 	pause := pauses[min(max(failures, 1), len(pauses))-1]
+	if !lapse.IsZero() && pause > time.Hour {
+		pause = max(time.Hour, min(pause, lapse.Sub(failed)/4))
+	}
 	return between(failed.Add(pause), failed.Add(pause+pause/5), seed, failed)
 }

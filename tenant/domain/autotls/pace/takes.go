@@ -10,20 +10,23 @@ import (
 
 // orderTakes is what an order costs.
 //
-// Let's Encrypt counts certificates per registered domain and per set of names
-// when they are issued. They are taken when they are ordered, since orders of
-// several nodes are under way at once.
+// Let's Encrypt looks at certificates per registered domain and per set of names
+// when an order comes, and counts them when they are issued (its server,
+// Boulder, ratelimits/transaction.go). Here they are taken when they are ordered,
+// since orders of several nodes are under way at once, and given back by
+// [Budget.Unissued].
 func (b *Budget) orderTakes(order Order) ([]Take, error) {
 	hosts, err := b.hosts(order)
 	if err != nil {
 		return nil, err
 	}
 	takes := []Take{b.keep(order, b.bucket(LimitRequests, b.limits.Requests, ""))}
+	duplicate := b.duplicate(hosts)
 	if order.Renews {
-		return takes, nil
+		duplicate.Force = true // it is exempt, but counted
+		return append(takes, duplicate), nil
 	}
-	set := sha256.Sum256([]byte(strings.Join(hosts, ",")))
-	takes = append(takes, b.bucket(LimitDuplicates, b.limits.Duplicates, hex.EncodeToString(set[:])))
+	takes = append(takes, duplicate)
 	for _, host := range hosts {
 		failures, err := b.failureTakes(order.Account, host)
 		if err != nil {
@@ -35,14 +38,45 @@ func (b *Budget) orderTakes(order Order) ([]Take, error) {
 		return takes, nil
 	}
 	takes = append(takes, b.keep(order, b.bucket(LimitOrders, b.limits.Orders, order.Account)))
+	for _, take := range b.certificates(hosts) {
+		takes = append(takes, b.keep(order, take))
+	}
+	return takes, nil
+}
+
+// unissuedTakes gives back what an order has cost that counts when a
+// certificate is issued.
+func (b *Budget) unissuedTakes(order Order) ([]Take, error) {
+	hosts, err := b.hosts(order)
+	if err != nil {
+		return nil, err
+	}
+	takes := []Take{b.duplicate(hosts)}
+	if !order.Renews && !order.Repeats {
+		takes = append(takes, b.certificates(hosts)...)
+	}
+	for i := range takes {
+		takes[i].N = -1
+	}
+	return takes, nil
+}
+
+// duplicate is one more certificate for the same names.
+func (b *Budget) duplicate(hosts []string) Take {
+	set := sha256.Sum256([]byte(strings.Join(hosts, ",")))
+	return b.bucket(LimitDuplicates, b.limits.Duplicates, hex.EncodeToString(set[:]))
+}
+
+// certificates are one more certificate for each registered domain.
+func (b *Budget) certificates(hosts []string) (takes []Take) {
 	for _, host := range hosts {
 		domain, err := b.registrable(bare(host))
 		if err != nil {
 			domain = bare(host) // a public suffix of its own
 		}
-		takes = append(takes, b.keep(order, b.bucket(LimitCertificates, b.limits.Certificates, domain)))
+		takes = append(takes, b.bucket(LimitCertificates, b.limits.Certificates, domain))
 	}
-	return takes, nil
+	return takes
 }
 
 // hosts are the names of an order: in small letters, sorted, each once.
