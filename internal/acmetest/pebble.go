@@ -233,7 +233,9 @@ func (c *CA) Revoked(ctx context.Context, cert *x509.Certificate) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	var status struct{ Status string }
+	var status struct {
+		Status string `json:"Status"`
+	}
 	if err := json.Unmarshal(text, &status); err != nil {
 		return false, err
 	}

@@ -79,8 +79,12 @@ func noting(r *http.Request) *http.Request {
 		return r // the authority will find that out as well
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	var signed struct{ Payload string }
-	var order struct{ Replaces string }
+	var signed struct {
+		Payload string `json:"payload"`
+	}
+	var order struct {
+		Replaces string `json:"replaces"`
+	}
 	if json.Unmarshal(body, &signed) == nil {
 		if payload, err := base64.RawURLEncoding.DecodeString(signed.Payload); err == nil {
 			_ = json.Unmarshal(payload, &order) // it replaces nothing then

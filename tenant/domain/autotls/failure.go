@@ -17,8 +17,12 @@ const maxProblem = 1000
 
 // rest writes down that no CA has fulfilled an order, for all nodes, and returns
 // the error with the time at which it makes sense to ask again.
-func (m *Manager) rest(ctx context.Context, failed *IssueError) error {
+func (m *Manager) rest(ctx context.Context, failed *IssueError, before *previous) error {
 	now := m.opts.Clock()
+	var lapse time.Time // of the certificate that there is
+	if before != nil {
+		lapse = before.leaf.NotAfter
+	}
 	count := 1
 	if failed.Why == ReasonRateLimited && failed.RetryAt.After(now) {
 		count = 0 // no CA was asked, and it is known when one can be
@@ -30,12 +34,12 @@ func (m *Manager) rest(ctx context.Context, failed *IssueError) error {
 		RETURNING failures`, failed.Host, failed.Why, problemText(failed.Err), now, count).Scan(&failures)
 	if err == nil {
 		if count > 0 {
-			failed.RetryAt = later(failed.RetryAt, pace.RetryAt(now, failures, failed.Host))
+			failed.RetryAt = later(failed.RetryAt, pace.RetryAt(now, failures, lapse, failed.Host))
 		}
 		_, err = m.pool.Exec(ctx, `UPDATE partywall_tls.rest SET rests_until = $2 WHERE host = $1`, failed.Host, failed.RetryAt)
 	}
 	if err != nil {
-		failed.RetryAt = later(failed.RetryAt, pace.RetryAt(now, 1, failed.Host))
+		failed.RetryAt = later(failed.RetryAt, pace.RetryAt(now, 1, lapse, failed.Host))
 		m.opts.Logger.WarnContext(ctx, "autotls: writing down a failure", "host", failed.Host, "error", err)
 	}
 	m.rests.put(failed.Host, failed.RetryAt, failed)

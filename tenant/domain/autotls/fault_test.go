@@ -21,7 +21,10 @@ import (
 
 // orders are what a node in a process of its own is to do.
 type orders struct {
-	Database, Directory, Root, Host string
+	Database  string `json:"database"`
+	Directory string `json:"directory"`
+	Root      string `json:"root"`
+	Host      string `json:"host"`
 }
 
 const ordersVariable = "PARTYWALL_TEST_AUTOTLS"

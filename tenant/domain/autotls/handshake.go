@@ -24,7 +24,7 @@ func (m *Manager) certificateFor(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 	}
 	host, err := normalize(hello.ServerName)
 	if err != nil {
-		return nil, nil //nolint:nilnil // see above
+		return nil, nil //nolint:nilnil,nilerr // see above
 	}
 	return m.show(hello.Context(), host)
 }
@@ -34,7 +34,7 @@ func (m *Manager) certificateFor(hello *tls.ClientHelloInfo) (*tls.Certificate, 
 func (m *Manager) challengeFor(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	host, err := normalize(hello.ServerName)
 	if err != nil || m.opts.NoTLSALPN01 {
-		return nil, nil //nolint:nilnil // unrecognized name
+		return nil, nil //nolint:nilnil,nilerr // unrecognized name
 	}
 	answer, err := m.challenges.answerTLS(hello.Context(), host)
 	if errors.Is(err, fs.ErrNotExist) {

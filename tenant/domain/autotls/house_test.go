@@ -99,7 +99,7 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port }
+func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
 // authority is the town's CA; Pebble picks a profile by chance when none is
 // named.
@@ -171,7 +171,7 @@ func (n *town) dialAt(ctx context.Context, at net.Listener, name string, change 
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*tls.Conn), nil
+	return conn.(*tls.Conn), nil //nolint:forcetypeassert // tls.Dialer says so
 }
 
 // leaf returns the certificate that a host shows.

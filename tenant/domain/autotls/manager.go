@@ -194,7 +194,11 @@ func (m *Manager) ensure(ctx context.Context, name string) error {
 
 // fetch finds a certificate or gets one, and puts it on the shelf.
 func (m *Manager) fetch(ctx context.Context, name string) error {
-	found, _, _, err := m.load(ctx, name)
+	ctx, cancel := context.WithTimeout(ctx, m.attendTime())
+	defer cancel()
+	short, done := context.WithTimeout(ctx, findTime)
+	found, _, _, err := m.load(short, name)
+	done()
 	if err == nil && m.good(found) {
 		return nil
 	}
@@ -251,7 +255,7 @@ func (m *Manager) replace(ctx context.Context, name string, due bool) error {
 		}
 		got, err := m.order(ctx, name, before)
 		if failed, ok := errors.AsType[*IssueError](err); ok {
-			return m.rest(ctx, failed)
+			return m.rest(ctx, failed, before)
 		}
 		if err != nil {
 			return err

@@ -264,7 +264,7 @@ func TestBudget(t *testing.T) {
 // and no more, and take all or nothing.
 func TestLedger(t *testing.T) {
 	t.Parallel()
-	s := shelves(t, time.Minute)
+	s := shelves(t)
 	l := ledger{s.pool}
 	take := func(key string, burst int) pace.Take {
 		return pace.Take{Key: key, Rate: pace.Rate{Burst: burst, Refill: time.Hour}, N: 1}

@@ -88,7 +88,7 @@ type Options struct {
 	// which [Manager.Server] listens on. Defaults to 443.
 	HTTPSPort int
 
-	// Cache is how many certificates a node keeps in memory, at some 3 KB each.
+	// Cache is how many certificates a node keeps in memory, at some 2 KB each.
 	// Defaults to 50,000.
 	Cache int
 	// Orders is how many a node has under way at once. Defaults to 16.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -85,7 +86,8 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 	if err != nil {
 		return nil, err
 	}
-	chain, err := m.obtain(ctx, a, account, secret, name, replaces)
+	tries := new(atomic.Int64)
+	chain, err := m.obtain(ctx, a, account, secret, name, replaces, tries)
 	if problem, ok := errors.AsType[acme.Problem](err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
 		// The CA has forgotten us, as Let's Encrypt's staging does at times.
 		if err := a.forgetAccount(ctx, account); err != nil {
@@ -94,13 +96,10 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 		if account, err = a.login(ctx); err != nil {
 			return nil, err
 		}
-		chain, err = m.obtain(ctx, a, account, secret, name, nil)
+		chain, err = m.obtain(ctx, a, account, secret, name, nil, tries)
 	}
 	if err != nil {
-		if blame(err) {
-			err = errors.Join(err, a.budget.Failed(ctx, account.Location, name))
-		}
-		return nil, err
+		return nil, errors.Join(err, a.refund(ctx, cost, err, int(tries.Load())))
 	}
 	if err := a.budget.Succeeded(ctx, account.Location, name); err != nil {
 		m.opts.Logger.WarnContext(ctx, "autotls: budget", "host", name, "error", err)
@@ -108,11 +107,44 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 	return m.accept(a, name, secret, chain)
 }
 
+// refund tells the budget what came of an order that the CA has refused. Where
+// the CA has not answered, nobody knows, and all stays spent.
+//
+// acmez places an order for each of the challenges that it tries, and the CA
+// counts each. An order that is over the budget by then has been placed.
+func (a *authority) refund(ctx context.Context, cost pace.Order, err error, tries int) error {
+	if _, answered := errors.AsType[acme.Problem](err); !answered {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
+	defer cancel()
+	var errs []error
+	for i := range max(tries, 1) {
+		if i > 0 {
+			if err := a.budget.Order(ctx, cost); err != nil {
+				errs = append(errs, err)
+				break
+			}
+		}
+		errs = append(errs, a.budget.Unissued(ctx, cost))
+	}
+	if blame(err) {
+		for range max(tries, 1) {
+			errs = append(errs, a.budget.Failed(ctx, cost.Account, cost.Hosts[0]))
+		}
+	}
+	if err := errors.Join(errs...); err != nil && !errors.As(err, new(*pace.WaitError)) {
+		return err
+	}
+	return nil
+}
+
 // obtain speaks ACME: order, challenge, finalize, download. acmez tries another
 // challenge when one fails, and orders without replaces where the CA says that
 // the certificate was replaced before (RFC 9773, section 5).
 func (m *Manager) obtain(
 	ctx context.Context, a *authority, account acme.Account, secret *ecdsa.PrivateKey, name string, replaces *x509.Certificate,
+	tries *atomic.Int64,
 ) (acme.Certificate, error) {
 	csr, err := acmez.NewCSR(secret, []string{name})
 	if err != nil {
@@ -123,7 +155,7 @@ func (m *Manager) obtain(
 		return acme.Certificate{}, err
 	}
 	params.Profile, params.Replaces = a.ca.Profile, replaces
-	client := acmez.Client{Client: a.acme(), ChallengeSolvers: m.solvers(a, name)}
+	client := acmez.Client{Client: a.acme(), ChallengeSolvers: m.solvers(a, name, tries)}
 	client.PollTimeout = m.opts.OrderTimeout
 	chains, err := client.ObtainCertificate(ctx, params)
 	if err != nil {
@@ -136,8 +168,9 @@ func (m *Manager) obtain(
 }
 
 // solvers returns what may prove a name: dns-01 for wildcards, which can be
-// proven by nothing else, and the host's own servers for the others.
-func (m *Manager) solvers(a *authority, name string) map[string]acmez.Solver {
+// proven by nothing else, and the host's own servers for the others, which
+// count how many challenges were tried.
+func (m *Manager) solvers(a *authority, name string, tries *atomic.Int64) map[string]acmez.Solver {
 	out := map[string]acmez.Solver{}
 	if strings.HasPrefix(name, "*.") {
 		out[acme.ChallengeTypeDNS01] = &certmagic.DNS01Solver{DNSManager: certmagic.DNSManager{
@@ -147,10 +180,10 @@ func (m *Manager) solvers(a *authority, name string) map[string]acmez.Solver {
 		return out
 	}
 	if !m.opts.NoHTTP01 {
-		out[acme.ChallengeTypeHTTP01] = solver{m.challenges, a.key}
+		out[acme.ChallengeTypeHTTP01] = solver{m.challenges, a.key, tries}
 	}
 	if !m.opts.NoTLSALPN01 {
-		out[acme.ChallengeTypeTLSALPN01] = solver{m.challenges, a.key}
+		out[acme.ChallengeTypeTLSALPN01] = solver{m.challenges, a.key, tries}
 	}
 	return out
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/partywall/partywall/internal/acmetest"
 )
 
-// due makes a certificate due, to be renewed or to be looked at.
-func (n *town) due(t *testing.T, host, column string) {
+// due makes acme's certificate due, to be renewed or to be looked at.
+func (n *town) due(t *testing.T, column string) {
 	t.Helper()
-	done, err := n.pool.Exec(t.Context(), `UPDATE partywall_tls.certificate SET `+column+` WHERE host = $1`, host)
+	done, err := n.pool.Exec(t.Context(), `UPDATE partywall_tls.certificate SET `+column+` WHERE host = 'acme.example.test'`)
 	if err != nil || done.RowsAffected() != 1 {
 		t.Fatal(done, err)
 	}
@@ -27,7 +27,7 @@ func TestRenew(t *testing.T) {
 	n.hosts.set("acme.example.test", true)
 	n.wants(t, "acme.example.test")
 	before := n.leaf(t, "acme.example.test")
-	n.due(t, "acme.example.test", "renew_at = now(), due_at = now()")
+	n.due(t, "renew_at = now(), due_at = now()")
 	if e := n.await(t, Renewed); e.Host != "acme.example.test" {
 		t.Errorf("told of %+v", e)
 	}
@@ -52,7 +52,7 @@ func TestWindow(t *testing.T) {
 	n.hosts.set("acme.example.test", true)
 	n.wants(t, "acme.example.test")
 	// The control: a CA that is asked and has no wish keeps its window.
-	n.due(t, "acme.example.test", "due_at = now()")
+	n.due(t, "due_at = now()")
 	for {
 		var dueAt time.Time
 		if err := n.pool.QueryRow(t.Context(), `SELECT due_at FROM partywall_tls.certificate`).Scan(&dueAt); err != nil {
@@ -69,7 +69,7 @@ func TestWindow(t *testing.T) {
 	if err := n.ca.SuggestWindow(t.Context(), n.leaf(t, "acme.example.test"), now.Add(-2*time.Hour), now.Add(-time.Hour)); err != nil {
 		t.Fatal(err)
 	}
-	n.due(t, "acme.example.test", "due_at = now()")
+	n.due(t, "due_at = now()")
 	n.await(t, Renewed)
 	if n.proxy.Orders() != 2 || n.proxy.Replacing() != 1 {
 		t.Errorf("%d orders, %d in a certificate's place", n.proxy.Orders(), n.proxy.Replacing())
@@ -139,7 +139,7 @@ func TestUnwanted(t *testing.T) {
 	n.hosts.set("acme.example.test", true)
 	n.wants(t, "acme.example.test")
 	n.hosts.set("acme.example.test", false)
-	n.due(t, "acme.example.test", "renew_at = now(), due_at = now()")
+	n.due(t, "renew_at = now(), due_at = now()")
 	for {
 		var left bool
 		if err := n.pool.QueryRow(t.Context(), `SELECT due_at > now() + interval '50 minutes' FROM partywall_tls.certificate`).Scan(&left); err != nil {
@@ -149,7 +149,7 @@ func TestUnwanted(t *testing.T) {
 			break
 		}
 	}
-	n.due(t, "acme.example.test", "not_after = now(), due_at = now()")
+	n.due(t, "not_after = now(), due_at = now()")
 	n.await(t, Forgotten)
 	if n.proxy.Orders() != 1 {
 		t.Errorf("%d orders", n.proxy.Orders())

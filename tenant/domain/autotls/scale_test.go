@@ -143,7 +143,7 @@ func heap() uint64 {
 // takes and what they cost in memory, and shows some of them. It orders none.
 func TestTenThousand(t *testing.T) {
 	const count = 10_000
-	s, ca := shelves(t, time.Minute), newMint(t)
+	s, ca := shelves(t), newMint(t)
 	ca.fill(t, s, count)
 	all := &hosts{}
 	all.all.Store(true)
@@ -305,7 +305,7 @@ func BenchmarkHandshake(b *testing.B) {
 // BenchmarkOpen is the start of a node on 10,000 certificates.
 func BenchmarkOpen(b *testing.B) {
 	const count = 10_000
-	s := shelves(b, time.Minute)
+	s := shelves(b)
 	newMint(b).fill(b, s, count)
 	all := &hosts{}
 	all.all.Store(true)

@@ -133,5 +133,5 @@ func (m *Manager) toHTTPS(w http.ResponseWriter, r *http.Request) {
 		host = net.JoinHostPort(host, strconv.Itoa(m.opts.HTTPSPort))
 	}
 	w.Header().Set("Connection", "close")
-	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusPermanentRedirect)
+	http.Redirect(w, r, "https://"+host+r.URL.RequestURI(), http.StatusPermanentRedirect) //nolint:gosec // G710: to the host that was asked for, which is ours
 }

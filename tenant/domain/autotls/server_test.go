@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mholt/acmez/v3/acme"
@@ -51,7 +52,7 @@ func TestMisdirected(t *testing.T) {
 		}
 	}
 	// The control: without the middleware the other tenant's page would come.
-	r := httptest.NewRequest(http.MethodGet, "https://globex.example.test/", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://globex.example.test/", nil)
 	r.TLS = &tls.ConnectionState{ServerName: "acme.example.test"}
 	got := map[bool]int{}
 	for _, wall := range []bool{true, false} {
@@ -136,8 +137,11 @@ func (n *town) resumes(t *testing.T, version uint16, name string, session *one) 
 	_, err = fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", name)
 	if err == nil {
 		var answer *http.Response
-		if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err == nil && answer.StatusCode != http.StatusOK {
-			err = errors.New(answer.Status)
+		if answer, err = http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+			_ = answer.Body.Close()
+			if answer.StatusCode != http.StatusOK {
+				err = errors.New(answer.Status)
+			}
 		}
 	}
 	return conn.ConnectionState().DidResume, err
@@ -176,7 +180,7 @@ func TestHTTPHandler(t *testing.T) {
 	t.Parallel()
 	n, m := served(t, func(o *Options) { o.HTTPSPort = 443 })
 	ask := func(h http.Handler, host, path string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
 		r.Host = host
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
@@ -209,7 +213,7 @@ func TestHTTPHandler(t *testing.T) {
 		Type: acme.ChallengeTypeHTTP01, Token: "token", KeyAuthorization: "token.thumb",
 		Identifier: acme.Identifier{Type: "dns", Value: "globex.example.test"},
 	}
-	s := solver{m.challenges, m.authorities[0].key}
+	s := solver{m.challenges, m.authorities[0].key, new(atomic.Int64)}
 	if err := s.Present(t.Context(), challenge); err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -47,12 +48,14 @@ type solver struct {
 	*challenges
 
 	issuer string
+	tries  *atomic.Int64
 }
 
 var _ acmez.Solver = solver{}
 
 // Present implements [acmez.Solver].
 func (s solver) Present(ctx context.Context, c acme.Challenge) error {
+	s.tries.Add(1)
 	text, err := json.Marshal(c)
 	if err != nil {
 		return err

@@ -38,9 +38,9 @@ func tables() *pgtest.Template {
 func testKey(n byte) []byte { return bytes.Repeat([]byte{n}, 32) }
 
 // shelves returns a storage on a new database.
-func shelves(t testing.TB, lease time.Duration) *storage {
+func shelves(t testing.TB) *storage {
 	t.Helper()
-	return shelvesOn(t, pgtest.New(t, tables()), lease)
+	return shelvesOn(t, pgtest.New(t, tables()), time.Minute)
 }
 
 func shelvesOn(t testing.TB, db *pgtest.Database, lease time.Duration) *storage {
@@ -56,7 +56,7 @@ func shelvesOn(t testing.TB, db *pgtest.Database, lease time.Duration) *storage 
 func TestContract(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]certmagic.Storage{
-		"postgres": shelves(t, time.Minute), "certmagic": &certmagic.FileStorage{Path: t.TempDir()},
+		"postgres": shelves(t), "certmagic": &certmagic.FileStorage{Path: t.TempDir()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -145,7 +145,7 @@ func checkDeleting(t *testing.T, s certmagic.Storage) {
 // TestKeys: what is no clean path is refused, and so is what is too large.
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	s := shelves(t, time.Minute)
+	s := shelves(t)
 	for _, key := range []string{"", "/a", "a/", "a//b", "a/../b", "..", "../a", "a/.", "a\x00", "\xff", strings.Repeat("a", maxKey+1)} {
 		if err := s.Store(t.Context(), key, nil); !errors.Is(err, ErrInvalid) {
 			t.Errorf("Store(%.20q): %v", key, err)
@@ -163,7 +163,7 @@ func TestKeys(t *testing.T) {
 // bring it to another key; and does not see it.
 func TestTampered(t *testing.T) {
 	t.Parallel()
-	s := shelves(t, time.Minute)
+	s := shelves(t)
 	secret := []byte("-----BEGIN EC PRIVATE KEY-----")
 	for _, key := range []string{"mine.key", "theirs.key"} {
 		if err := s.Store(t.Context(), key, secret); err != nil {

@@ -90,6 +90,7 @@ func (m *Manager) listen(since time.Time) {
 		if since, err = m.hear(m.ctx, since); err == nil && time.Since(counted) > countEvery {
 			counted = time.Now()
 			err = errors.Join(m.count(m.ctx), m.tidy(m.ctx))
+			m.readyWildcards()
 		}
 		if err != nil && m.ctx.Err() == nil {
 			m.opts.Logger.WarnContext(m.ctx, "autotls: asking what has changed", "error", err)
@@ -109,6 +110,21 @@ const (
 	// one commits at once. Hearing of it twice is harmless.
 	overlap = 30 * time.Second
 )
+
+// readyWildcards orders what no tenant's claim will: the wildcards, before the
+// first handshake has to wait for one.
+func (m *Manager) readyWildcards() {
+	for _, name := range m.wildcards {
+		if m.good(m.shelf.get(name)) || m.rests.get(name, m.opts.Clock()) != nil {
+			continue
+		}
+		_ = m.begin(func(ctx context.Context) { // which fails after Close alone
+			if err := m.ensure(ctx, name); err != nil && ctx.Err() == nil {
+				m.opts.Logger.WarnContext(ctx, "autotls: ordering a wildcard", "host", name, "error", err)
+			}
+		})
+	}
+}
 
 // hear replaces what has changed since a time of the database's, and returns the
 // time from which on the next changes are news.
