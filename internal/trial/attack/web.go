@@ -49,10 +49,6 @@ func webCases() []Case {
 			Unbuilt: "only what the host's owner function names is served; claims and their DNS proof are to come",
 		},
 		{ID: "54", Name: "a tenant that is suspended", On: onNaive, Control: suspendedNaive, Attack: suspended},
-		{
-			ID: "55", Name: "SSRF: rebinding, redirects, ::ffff:, 169.254.169.254", On: onNaive,
-			Control: fetchAnything, Attack: fetchNothing, Unbuilt: "no library fetches a URL, which internal/layout tests; webhooks are to come",
-		},
 	}
 }
 
@@ -287,28 +283,3 @@ func suspended(ctx context.Context, s *scene) (err error) {
 	s.hear(got...)
 	return s.serve(ctx, edge.Wrap(s.orders()), []request{{"Host: {victim}.myapp.com"}, {"Host: {victim}.myapp.com", "Authorization: token {victim}"}})
 }
-
-// fetchAnything is a handler that fetches what it is told, here from a listener
-// that stands for what is inside.
-func fetchAnything(ctx context.Context, s *scene) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	inside := &http.Server{ReadHeaderTimeout: caseTime, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, s.victim.canary) // a client that has gone hears nothing
-	})}
-	go func() { _ = inside.Serve(l) }() // until it is closed
-	defer func() { _ = inside.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		return err
-	}
-	body, err := s.send(ctx, net.JoinHostPort("::ffff:127.0.0.1", port), request{"Host: inside"})
-	s.hear(body)
-	return err
-}
-
-// fetchNothing has nothing to play: no package fetches a URL that a tenant
-// names.
-func fetchNothing(context.Context, *scene) error { return nil }
