@@ -66,7 +66,7 @@ type Options struct {
 	// that come later than they were sent. The default is 0.8.
 	Share float64
 	// Reserve is the part of the budget at hand that only orders of class Waiting may
-	// have. The default is 0.25.
+	// have. The default is 0.25; a number below zero is none.
 	Reserve float64
 	// Registrable says which registered domain a host belongs to, by the public
 	// suffix list. A host for which it fails counts as one itself. If it is nil, the
@@ -117,7 +117,7 @@ func New(ledger Ledger, options *Options) (*Budget, error) {
 	if limits.Names == 0 {
 		limits.Names = 100
 	}
-	return &Budget{ledger: ledger, authority: o.Authority, limits: limits, reserve: o.Reserve, registrable: o.Registrable}, nil
+	return &Budget{ledger: ledger, authority: o.Authority, limits: limits, reserve: max(0, o.Reserve), registrable: o.Registrable}, nil
 }
 
 func (o *Options) check(ledger Ledger) error {
@@ -135,8 +135,8 @@ func (o *Options) check(ledger Ledger) error {
 	if !(o.Share >= 0.01 && o.Share <= 1) {
 		mistakes = append(mistakes, fmt.Errorf("pace: share %v is not from 0.01 to 1", o.Share))
 	}
-	if !(o.Reserve >= 0 && o.Reserve < 1) {
-		mistakes = append(mistakes, fmt.Errorf("pace: reserve %v is not from 0 to below 1", o.Reserve))
+	if !(o.Reserve < 1) {
+		mistakes = append(mistakes, fmt.Errorf("pace: reserve %v is not below 1", o.Reserve))
 	}
 	return errors.Join(mistakes...)
 }

@@ -42,8 +42,8 @@ type Queue struct {
 // lane holds orders that are due and that the shared limits treat alike.
 type lane struct {
 	laneKey
-
 	items
+
 	until time.Time // a shared limit keeps it till then
 }
 

@@ -33,10 +33,10 @@ func nothing() scenario {
 // sample is small, and has certificates of six days.
 func sample() scenario {
 	return scenario{
-		days: 14, life: 160 * time.Hour, authorities: 1,
-		standing: 5_000, atOnce: 4_000, imported: 4_000, coming: 2_000, crowd: 200, crowdComing: 50,
-		outage: 3, recall: 7, renewAt: pace.RenewAt,
-		maxPeak: 2_000, maxWait: 7 * time.Hour, minSpare: 24 * time.Hour,
+		days: 10, life: 160 * time.Hour, authorities: 1,
+		standing: 2_500, atOnce: 2_000, imported: 3_000, coming: 1_000, crowd: 200, crowdComing: 50,
+		outage: 2, recall: 5, renewAt: pace.RenewAt,
+		maxPeak: 1_200, maxWait: 7 * time.Hour, minSpare: 24 * time.Hour,
 	}
 }
 
@@ -46,12 +46,14 @@ func sample() scenario {
 //
 //	PARTYWALL_SOAK=full go test -run TestSimulation -v ./tenant/domain/autotls/pace
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	scenarios := map[string]scenario{"sample": sample()}
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		scenarios = map[string]scenario{"takeover": takeover(), "nothing": nothing()}
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			r := simulate(t, s)
 			t.Log(r)
 			for _, fault := range r.faults(s) {
@@ -64,6 +66,7 @@ func TestSimulation(t *testing.T) {
 // TestSimulationShows has the simulation turn red without each of the things that it
 // is about.
 func TestSimulationShows(t *testing.T) {
+	t.Parallel()
 	spread := func(notBefore, notAfter time.Time, _ *pace.Window, _ string) time.Time {
 		return notBefore.Add(notAfter.Sub(notBefore) / 2)
 	}
@@ -75,11 +78,13 @@ func TestSimulationShows(t *testing.T) {
 		fault   string
 	}{
 		"no budget":          {func(s *scenario) { s.unpaced = true }, "rate-limit errors"},
+		"no classes":         {func(s *scenario) { s.oneClass = true }, "wait"},
 		"no spread":          {func(s *scenario) { s.renewAt = spread }, "peak"},
 		"renewed at the end": {func(s *scenario) { s.renewAt = late }, "lapsed"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := sample()
 			test.without(&s)
 			faults := strings.Join(simulate(t, s).faults(s), "\n")
