@@ -45,8 +45,9 @@ type Order struct {
 	Class Class
 	// Renews says that the order names the certificate that it replaces (RFC 9773,
 	// section 5). Let's Encrypt exempts such orders from all limits but those per
-	// endpoint, once for each certificate. If the authority refuses that with
-	// alreadyReplaced, order again with Repeats in its stead.
+	// endpoint, once for each certificate; the budget still holds them to that of an
+	// exact set of names, as no certificate is renewed five times in a week. If the
+	// authority refuses with alreadyReplaced, order again with Repeats instead.
 	Renews bool
 	// Repeats says that this authority has issued a certificate for the very same
 	// names before. Let's Encrypt exempts such orders from the limits per account

@@ -1,6 +1,7 @@
 package pace_test
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,7 @@ func TestRenewAtSpreads(t *testing.T) {
 			45 * day, 26*day + 6*time.Hour, 33*day + 19*time.Hour, &pace.Window{Start: begin().Add(30 * day), End: begin().Add(29 * day)}, 90,
 		},
 		"endless window": {
-			45 * day, -1 << 62, 44 * day, &pace.Window{End: begin().AddDate(9000, 0, 0)}, 10_000,
+			45 * day, math.MinInt64, 44 * day, &pace.Window{End: begin().AddDate(9000, 0, 0)}, 10_000,
 		},
 	}
 	for name, test := range tests {

@@ -21,12 +21,13 @@ func (b *Budget) orderTakes(order Order) ([]Take, error) {
 		return nil, err
 	}
 	takes := []Take{b.keep(order, b.bucket(LimitRequests, b.limits.Requests, ""))}
-	duplicate := b.duplicate(hosts)
+	// A renewal by ARI is exempt from this one too, but counted. It is held to it
+	// nonetheless: an authority whose windows have always passed, by mistake, would
+	// have us renew without end.
+	takes = append(takes, b.duplicate(hosts))
 	if order.Renews {
-		duplicate.Force = true // it is exempt, but counted
-		return append(takes, duplicate), nil
+		return takes, nil
 	}
-	takes = append(takes, duplicate)
 	for _, host := range hosts {
 		failures, err := b.failureTakes(order.Account, host)
 		if err != nil {
