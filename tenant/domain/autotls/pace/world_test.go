@@ -19,6 +19,7 @@ type scenario struct {
 	days        int
 	life        time.Duration // of a certificate
 	authorities int           // that share the domains
+	nodes       int           // that share the orders of each
 	standing    int           // domains that have a certificate on day 0
 	atOnce      int           // of them, were issued in the hour before day 0
 	imported    int           // domains that come on day 0
@@ -52,7 +53,8 @@ type site struct {
 	house      *house
 }
 
-// house is one authority with what we order from it.
+// house is one of our nodes with what it orders from one authority. All nodes share
+// a ledger, and what they order.
 type house struct {
 	*authority
 
@@ -82,17 +84,18 @@ type report struct {
 
 // world is a heap of events.
 type world struct {
-	t       *testing.T
-	s       scenario
-	random  *rand.Rand
-	now     time.Time
-	end     time.Time
-	events  events
-	planned int
-	houses  []*house
-	sites   []*site
-	byName  map[string]*site
-	report  report
+	t           *testing.T
+	s           scenario
+	random      *rand.Rand
+	now         time.Time
+	end         time.Time
+	events      events
+	planned     int
+	authorities []*authority
+	houses      []*house
+	sites       []*site
+	byName      map[string]*site
+	report      report
 }
 
 type event struct {
@@ -170,8 +173,13 @@ func (w *world) open() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		h := &house{authority: a, account: fmt.Sprint("https://ca", i, ".example/account/1"), budget: budget, queue: pace.NewQueue(budget), free: 64}
-		w.houses = append(w.houses, h)
+		w.authorities = append(w.authorities, a)
+		for range w.s.nodes {
+			w.houses = append(w.houses, &house{
+				authority: a, account: fmt.Sprint("https://ca", i, ".example/account/1"),
+				budget: budget, queue: pace.NewQueue(budget), free: 32,
+			})
+		}
 	}
 }
 
@@ -425,7 +433,7 @@ func (w *world) firstServed(s *site) {
 func (w *world) close() {
 	r := &w.report
 	hours := map[int64]int{}
-	for _, h := range w.houses {
+	for _, h := range w.authorities {
 		for limit, n := range h.refused {
 			r.refused[limit] += n
 		}
