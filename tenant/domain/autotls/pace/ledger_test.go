@@ -34,7 +34,7 @@ func waits(t *testing.T, c *clock, err error, limit pace.Limit, wait time.Durati
 	if !ok {
 		t.Fatalf("got %v, not a WaitError", err)
 	}
-	if got := short.Until.Sub(c.at); short.Limit != limit || got != wait {
+	if got := short.Until.Sub(c.at); short.Limit != limit || got != wait || short.Wait != wait {
 		t.Fatalf("waits %v for %s, not %v for %s", got, short.Limit, wait, limit)
 	}
 }

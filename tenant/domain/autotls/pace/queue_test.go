@@ -144,6 +144,26 @@ func TestQueueHurries(t *testing.T) {
 	}
 }
 
+// TestQueueOfAFastClock is on a node whose clock is ahead of the ledger's. It waits
+// as long as it has to, and doesn't ask again and again.
+func TestQueueOfAFastClock(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	b := newBudget(t, c.ledger(), nil)
+	q := pace.NewQueue(b)
+	spend(t, c, b, pace.Waiting)
+	ahead := clock{c.at.Add(time.Hour)}
+	add(t, q, "a.example", pace.Waiting, ahead.at, time.Time{})
+	hosts, wake := next(t, &ahead, q, 1)
+	if len(hosts) > 0 || wake <= 0 || wake > 45*time.Second {
+		t.Errorf("got %q, then %v", hosts, wake)
+	}
+	c.at, ahead.at = c.at.Add(wake), ahead.at.Add(wake)
+	if hosts, _ := next(t, &ahead, q, 1); len(hosts) != 1 {
+		t.Error("waits on")
+	}
+}
+
 func TestQueuePauses(t *testing.T) {
 	t.Parallel()
 	c := newClock()
