@@ -44,7 +44,7 @@ func testOnly() []string {
 
 // stdlibOnly are the packages that link nothing, not even packages of this
 // module. Their tests may.
-func stdlibOnly() []string { return []string{"tenant"} }
+func stdlibOnly() []string { return []string{"tenant", "tenant/domain/autotls/pace"} }
 
 // light are the modules that internal packages may import when libraries link
 // them: pgx, the API of OpenTelemetry without its SDK and exporters, and what

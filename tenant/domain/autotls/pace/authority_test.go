@@ -212,11 +212,3 @@ func (a *authority) fail(now time.Time, account string, names []string) {
 		a.row[key] = row
 	}
 }
-
-// peak is the most orders in one hour.
-func (a *authority) peak() (most int) {
-	for _, n := range a.perHour {
-		most = max(most, n)
-	}
-	return most
-}

@@ -45,8 +45,9 @@ type Order struct {
 	Class Class
 	// Renews says that the order names the certificate that it replaces (RFC 9773,
 	// section 5). Let's Encrypt exempts such orders from all limits but those per
-	// endpoint, once for each certificate. If the authority refuses that with
-	// alreadyReplaced, order again with Repeats in its stead.
+	// endpoint, once for each certificate; the budget still holds them to that of an
+	// exact set of names, as no certificate is renewed five times in a week. If the
+	// authority refuses with alreadyReplaced, order again with Repeats instead.
 	Renews bool
 	// Repeats says that this authority has issued a certificate for the very same
 	// names before. Let's Encrypt exempts such orders from the limits per account
@@ -66,7 +67,7 @@ type Options struct {
 	// that come later than they were sent. The default is 0.8.
 	Share float64
 	// Reserve is the part of the budget at hand that only orders of class Waiting may
-	// have. The default is 0.25.
+	// have. The default is 0.25; a number below zero is none.
 	Reserve float64
 	// Registrable says which registered domain a host belongs to, by the public
 	// suffix list. A host for which it fails counts as one itself. If it is nil, the
@@ -117,7 +118,7 @@ func New(ledger Ledger, options *Options) (*Budget, error) {
 	if limits.Names == 0 {
 		limits.Names = 100
 	}
-	return &Budget{ledger: ledger, authority: o.Authority, limits: limits, reserve: o.Reserve, registrable: o.Registrable}, nil
+	return &Budget{ledger: ledger, authority: o.Authority, limits: limits, reserve: max(0, o.Reserve), registrable: o.Registrable}, nil
 }
 
 func (o *Options) check(ledger Ledger) error {
@@ -135,8 +136,8 @@ func (o *Options) check(ledger Ledger) error {
 	if !(o.Share >= 0.01 && o.Share <= 1) {
 		mistakes = append(mistakes, fmt.Errorf("pace: share %v is not from 0.01 to 1", o.Share))
 	}
-	if !(o.Reserve >= 0 && o.Reserve < 1) {
-		mistakes = append(mistakes, fmt.Errorf("pace: reserve %v is not from 0 to below 1", o.Reserve))
+	if !(o.Reserve < 1) {
+		mistakes = append(mistakes, fmt.Errorf("pace: reserve %v is not below 1", o.Reserve))
 	}
 	return errors.Join(mistakes...)
 }

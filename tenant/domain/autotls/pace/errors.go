@@ -15,6 +15,8 @@ type WaitError struct {
 	// Until is when there is room, if nothing else takes it first. It is by the
 	// ledger's clock.
 	Until time.Time
+	// Wait is how long that is from now, for those with a clock of their own.
+	Wait time.Duration
 	// Limit is what there is too little of; of several, the one that takes longest.
 	Limit Limit
 	// Key is the bucket's.

@@ -42,8 +42,8 @@ type Queue struct {
 // lane holds orders that are due and that the shared limits treat alike.
 type lane struct {
 	laneKey
-
 	items
+
 	until time.Time // a shared limit keeps it till then
 }
 
@@ -102,9 +102,9 @@ func (q *Queue) Next(ctx context.Context, now time.Time, most int) (orders []Ord
 				return orders, now, err
 			case wait.Limit == LimitOrders || wait.Limit == LimitRequests:
 				heap.Push(&lane.items, item)
-				lane.until = wait.Until
+				lane.until = now.Add(wait.Wait)
 			default:
-				item.Due = wait.Until
+				item.Due = now.Add(wait.Wait)
 				heap.Push(&q.later, item)
 			}
 		}

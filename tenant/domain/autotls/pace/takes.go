@@ -21,12 +21,13 @@ func (b *Budget) orderTakes(order Order) ([]Take, error) {
 		return nil, err
 	}
 	takes := []Take{b.keep(order, b.bucket(LimitRequests, b.limits.Requests, ""))}
-	duplicate := b.duplicate(hosts)
+	// A renewal by ARI is exempt from this one too, but counted. It is held to it
+	// nonetheless: an authority whose windows have always passed, by mistake, would
+	// have us renew without end.
+	takes = append(takes, b.duplicate(hosts))
 	if order.Renews {
-		duplicate.Force = true // it is exempt, but counted
-		return append(takes, duplicate), nil
+		return takes, nil
 	}
-	takes = append(takes, duplicate)
 	for _, host := range hosts {
 		failures, err := b.failureTakes(order.Account, host)
 		if err != nil {
@@ -81,8 +82,8 @@ func (b *Budget) certificates(hosts []string) (takes []Take) {
 
 // hosts are the names of an order: in small letters, sorted, each once.
 func (b *Budget) hosts(order Order) ([]string, error) {
-	if len(order.Account) > 512 {
-		return nil, fmt.Errorf("%w: an account of %d bytes", ErrOrder, len(order.Account))
+	if !printable(order.Account) || len(order.Account) > 512 {
+		return nil, fmt.Errorf("%w: account %.80q", ErrOrder, order.Account)
 	}
 	if order.Class < Waiting || order.Class > Import {
 		return nil, fmt.Errorf("%w: %v", ErrOrder, order.Class)
@@ -103,11 +104,13 @@ func (b *Budget) hosts(order Order) ([]string, error) {
 // plausible reports whether a name can be part of a key: it is a DNS name's
 // letters, in ASCII, and no longer than one. That it is a host, others know.
 func plausible(host string) bool {
-	if host == "" || len(host) > 255 {
-		return false
-	}
-	for i := range len(host) {
-		if c := host[i]; c <= ' ' || c >= 0x7f || c == '/' || c == ',' {
+	return host != "" && len(host) <= 255 && printable(host) && !strings.ContainsAny(host, "/,")
+}
+
+// printable reports whether all of the text is printable ASCII, without spaces.
+func printable(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c <= ' ' || c >= 0x7f {
 			return false
 		}
 	}
@@ -120,8 +123,8 @@ func bare(host string) string { return strings.TrimPrefix(host, "*.") }
 // failureTakes look whether the host may fail once more.
 func (b *Budget) failureTakes(account, host string) ([]Take, error) {
 	host = bare(strings.ToLower(host))
-	if !plausible(host) || len(account) > 512 {
-		return nil, fmt.Errorf("%w: name %.80q", ErrOrder, host)
+	if !plausible(host) || !printable(account) || len(account) > 512 {
+		return nil, fmt.Errorf("%w: name %.80q, account %.80q", ErrOrder, host, account)
 	}
 	takes := []Take{
 		b.bucket(LimitFailures, b.limits.Failures, host+"/"+account),

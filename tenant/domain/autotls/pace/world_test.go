@@ -19,6 +19,7 @@ type scenario struct {
 	days        int
 	life        time.Duration // of a certificate
 	authorities int           // that share the domains
+	nodes       int           // that share the orders of each
 	standing    int           // domains that have a certificate on day 0
 	atOnce      int           // of them, were issued in the hour before day 0
 	imported    int           // domains that come on day 0
@@ -30,6 +31,7 @@ type scenario struct {
 	recall   int // day on which they want 10 % of certificates renewed within 24 hours
 	renewAt  func(notBefore, notAfter time.Time, w *pace.Window, seed string) time.Time
 	unpaced  bool // without a budget
+	oneClass bool // whoever waits goes last, like what is imported
 	maxPeak  int  // orders in an hour that are too many
 	maxWait  time.Duration
 	minSpare time.Duration // life that is left at least when a certificate is renewed
@@ -51,7 +53,8 @@ type site struct {
 	house      *house
 }
 
-// house is one authority with what we order from it.
+// house is one of our nodes with what it orders from one authority. All nodes share
+// a ledger, and what they order.
 type house struct {
 	*authority
 
@@ -81,17 +84,18 @@ type report struct {
 
 // world is a heap of events.
 type world struct {
-	t       *testing.T
-	s       scenario
-	random  *rand.Rand
-	now     time.Time
-	end     time.Time
-	events  events
-	planned int
-	houses  []*house
-	sites   []*site
-	byName  map[string]*site
-	report  report
+	t           *testing.T
+	s           scenario
+	random      *rand.Rand
+	now         time.Time
+	end         time.Time
+	events      events
+	planned     int
+	authorities []*authority
+	houses      []*house
+	sites       []*site
+	byName      map[string]*site
+	report      report
 }
 
 type event struct {
@@ -110,27 +114,31 @@ func (e events) Less(a, b int) bool {
 	return e[a].order < e[b].order
 }
 func (e events) Swap(a, b int) { e[a], e[b] = e[b], e[a] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Push(x any) {
+	next, _ := x.(event)
+	*e = append(*e, next)
+}
 func (e *events) Pop() any {
 	last := (*e)[len(*e)-1]
 	*e = (*e)[:len(*e)-1]
 	return last
 }
 
-var begin = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+// begin is day 0.
+func begin() time.Time { return time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC) }
 
 // simulate lets the days of a scenario pass.
 func simulate(t *testing.T, s scenario) report {
 	w := &world{
-		t: t, s: s, random: rand.New(rand.NewPCG(7, 45)), now: begin, end: begin.Add(time.Duration(s.days) * day),
+		t: t, s: s, random: rand.New(rand.NewPCG(7, 45)), now: begin(), end: begin().Add(time.Duration(s.days) * day),
 		byName: map[string]*site{},
 		report: report{refused: map[string]int{}, waits: map[pace.Class][]time.Duration{}, spare: s.life},
 	}
 	w.open()
 	w.populate()
-	w.at(begin.Add(time.Duration(s.recall)*day), w.recall)
+	w.at(begin().Add(time.Duration(s.recall)*day), w.recall)
 	for w.events.Len() > 0 {
-		e := heap.Pop(&w.events).(event)
+		e, _ := heap.Pop(&w.events).(event)
 		if e.at.After(w.end) {
 			break
 		}
@@ -152,7 +160,7 @@ func (w *world) at(when time.Time, do func()) {
 
 // open makes the authorities.
 func (w *world) open() {
-	outage := begin.Add(time.Duration(w.s.outage)*day + 9*time.Hour)
+	outage := begin().Add(time.Duration(w.s.outage)*day + 9*time.Hour)
 	ledger := pace.NewMemoryLedger(func() time.Time { return w.now })
 	for i := range w.s.authorities {
 		a := newAuthority(w.s.life)
@@ -165,8 +173,13 @@ func (w *world) open() {
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		h := &house{authority: a, account: fmt.Sprint("https://ca", i, ".example/account/1"), budget: budget, queue: pace.NewQueue(budget), free: 64}
-		w.houses = append(w.houses, h)
+		w.authorities = append(w.authorities, a)
+		for range w.s.nodes {
+			w.houses = append(w.houses, &house{
+				authority: a, account: fmt.Sprint("https://ca", i, ".example/account/1"),
+				budget: budget, queue: pace.NewQueue(budget), free: 32,
+			})
+		}
 	}
 }
 
@@ -199,17 +212,17 @@ func (w *world) populate() {
 		if i >= w.s.standing-w.s.atOnce {
 			age = time.Duration(w.random.Int64N(int64(time.Hour)))
 		}
-		s.cert = s.house.issue(begin.Add(-age), []string{s.name})
+		s.cert = s.house.issue(begin().Add(-age), []string{s.name})
 		w.holds(s)
 	}
 	for range w.s.imported {
-		w.comes(w.site(""), pace.Import, begin)
+		w.comes(w.site(""), pace.Import, begin())
 	}
 	for range w.s.crowdComing {
-		w.comes(w.site("crowd.example"), pace.Waiting, begin.Add(3*day))
+		w.comes(w.site("crowd.example"), pace.Waiting, begin().Add(3*day))
 	}
 	for range w.s.coming {
-		at := begin.Add(time.Duration(w.random.IntN(w.s.days)) * day)
+		at := begin().Add(time.Duration(w.random.IntN(w.s.days)) * day)
 		if w.random.IntN(5) > 0 {
 			at = at.Add(8*time.Hour + time.Duration(w.random.Int64N(int64(10*time.Hour))))
 		} else {
@@ -285,6 +298,9 @@ func (w *world) queue(s *site, due time.Time) {
 	o := pace.Order{Account: s.house.account, Hosts: []string{s.name}, Class: s.class}
 	if s.cert != 0 {
 		o.Class, o.Renews, o.Repeats = pace.Renewal, !s.repeats, s.repeats
+	}
+	if w.s.oneClass {
+		o.Class = pace.Import
 	}
 	if err := s.house.queue.Add(pace.Item{Order: o, Due: due, Lapse: s.until}); err != nil {
 		w.t.Fatal(err)
@@ -417,7 +433,7 @@ func (w *world) firstServed(s *site) {
 func (w *world) close() {
 	r := &w.report
 	hours := map[int64]int{}
-	for _, h := range w.houses {
+	for _, h := range w.authorities {
 		for limit, n := range h.refused {
 			r.refused[limit] += n
 		}
@@ -480,7 +496,7 @@ func (r report) String() string {
 	fmt.Fprintf(&b, "%d orders exempt by ARI, %d ordered again without; %d recovered from wrong DNS\n", r.exempt, r.again, r.misledHealed)
 	for _, class := range []pace.Class{pace.Waiting, pace.Import} {
 		w := r.waits[class]
-		fmt.Fprintf(&b, "first certificates, %v: %d, p50 %v, p99 %v, most %v\n", class, len(w), at(w, 0.5), at(w, 0.99), at(w, 1))
+		fmt.Fprintf(&b, "first certificates, %v: %d, p50 %v, p95 %v, p99 %v, most %v\n", class, len(w), at(w, 0.5), at(w, 0.95), at(w, 0.99), at(w, 1))
 	}
 	fmt.Fprintf(&b, "crowded registered domain: %d new names, p50 %v, most %v; still waiting elsewhere %d", len(r.crowdWaits), at(r.crowdWaits, 0.5), at(r.crowdWaits, 1), r.unserved)
 	return b.String()
