@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/partywall/partywall/internal/acmetest"
+	"github.com/partywall/partywall/internal/dnstest"
 	"github.com/partywall/partywall/internal/process"
 )
 
@@ -20,7 +21,7 @@ func TestStart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := acmetest.Start(t.Context(), nil, httpPort, tlsPort)
+	c, err := acmetest.Start(t.Context(), dnstest.Start(t).Addr(), httpPort, tlsPort)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,6 @@ func TestStart(t *testing.T) {
 		if err := c.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-		c.DNS.Close()
 	})
 	if len(c.Roots().Subjects()) != 1 { //nolint:staticcheck // the pool is not the system's
 		t.Error("the authority has no root")

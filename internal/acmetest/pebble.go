@@ -41,13 +41,11 @@ const (
 
 // CA is one running authority.
 type CA struct {
-	// DNS is what the authority believes about names.
-	DNS *DNS
 	// HTTPPort and TLSPort of 127.0.0.1 are where it looks for answers to
 	// http-01 and tls-alpn-01.
 	HTTPPort, TLSPort int
 
-	bin         string
+	bin, dns    string
 	port, admin int
 	dir         *process.Dir
 	child       *process.Child
@@ -76,11 +74,10 @@ func Find() (string, error) {
 	return "", ErrNotFound
 }
 
-// Start starts an authority that knows nobody, and returns when it answers.
-// Without a dns it gets one of its own, which ends with it. Authorities that
-// are given the same ports look for challenges at one server. ctx bounds the
-// start only.
-func Start(ctx context.Context, dns *DNS, httpPort, tlsPort int) (*CA, error) {
+// Start starts an authority that knows nobody, and returns when it answers. dns
+// is the host:port of whom it asks for names. Authorities that are given the same
+// ports look for challenges at one server. ctx bounds the start only.
+func Start(ctx context.Context, dns string, httpPort, tlsPort int) (*CA, error) {
 	bin, err := Find()
 	if err != nil {
 		return nil, err
@@ -89,14 +86,8 @@ func Start(ctx context.Context, dns *DNS, httpPort, tlsPort int) (*CA, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CA{bin: bin, dir: dir, DNS: dns, HTTPPort: httpPort, TLSPort: tlsPort}
-	if c.DNS == nil {
-		c.DNS, err = NewDNS(ctx)
-	}
+	c := &CA{bin: bin, dir: dir, dns: dns, HTTPPort: httpPort, TLSPort: tlsPort}
 	for range portTries {
-		if err != nil {
-			break
-		}
 		if err = c.run(ctx); !errors.Is(err, process.ErrExited) {
 			break
 		}
@@ -126,7 +117,7 @@ func (c *CA) run(ctx context.Context) error {
 	defer func() { _ = log.Close() }() // the child has its own
 	c.child, err = c.dir.Start(&process.Command{
 		Path: c.bin,
-		Args: []string{"-config", config, "-strict", "-dnsserver", c.DNS.Addr()},
+		Args: []string{"-config", config, "-strict", "-dnsserver", c.dns},
 		Env: append(process.Environ("PEBBLE_"),
 			"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=5", "PEBBLE_WFE_AUTHZREUSE=0"),
 		Stdout: log.File(), Stderr: log.File(),

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/partywall/partywall/internal/acmetest"
+	"github.com/partywall/partywall/internal/dnstest"
 	"github.com/partywall/partywall/internal/pgtest"
 )
 
@@ -48,6 +49,7 @@ func (h *hosts) set(host string, may bool) {
 // town is a CA, the ports at which it looks for hosts, and a database.
 type town struct {
 	ca          *acmetest.CA
+	dns         *dnstest.Server // every name below example.test is at 127.0.0.1
 	proxy       *acmetest.Proxy // in front of the CA
 	url         string
 	pool        *pgxpool.Pool
@@ -73,7 +75,9 @@ func settleOn(t testing.TB, url string) *town {
 	}
 	t.Cleanup(n.pool.Close)
 	n.plain, n.safe = listen(t), listen(t)
-	n.ca, err = acmetest.Start(t.Context(), nil, port(n.plain), port(n.safe))
+	n.dns = dnstest.Start(t)
+	n.dns.Zone(t, "example.test", "* IN A 127.0.0.1")
+	n.ca, err = acmetest.Start(t.Context(), n.dns.Addr(), port(n.plain), port(n.safe))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +85,6 @@ func settleOn(t testing.TB, url string) *town {
 		if err := n.ca.Stop(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
 		}
-		n.ca.DNS.Close()
 	})
 	n.proxy = acmetest.NewProxy(n.ca)
 	t.Cleanup(n.proxy.Close)

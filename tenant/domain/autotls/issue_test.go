@@ -7,6 +7,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/partywall/partywall/internal/dnstest"
 )
 
 // TestIssue: a certificate is got by each of the two challenges, and a request
@@ -117,7 +121,7 @@ func TestRest(t *testing.T) {
 	m := n.node(t, func(o *Options) { o.NoHTTP01 = true })
 	n.serve(t, m)
 	n.hosts.set("lost.example.test", true)
-	n.ca.DNS.Lose("lost.example.test")
+	n.dns.Fail("lost.example.test", dnstest.Fault{Rcode: dns.RcodeNameError})
 	for range 20 {
 		if _, err := n.dial(t.Context(), "lost.example.test"); err == nil || refused(err) {
 			t.Fatalf("a host that does not lead to us: %v", err)
@@ -137,7 +141,7 @@ func TestRest(t *testing.T) {
 	if orders == 0 || orders > 3 || n.proxy.Orders() != orders {
 		t.Errorf("%d orders, then %d", orders, n.proxy.Orders())
 	}
-	n.ca.DNS.Find("lost.example.test")
+	n.dns.Fail("lost.example.test", dnstest.Fault{})
 	n.ahead.Store(int64(2 * time.Minute))
 	n.wants(t, "lost.example.test")
 }

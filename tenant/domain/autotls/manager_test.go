@@ -10,11 +10,13 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/miekg/dns"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/partywall/partywall/internal/acmetest"
+	"github.com/partywall/partywall/internal/dnstest"
 	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
@@ -178,7 +180,7 @@ func TestMeasures(t *testing.T) {
 	n, m := served(t, func(o *Options) {
 		o.Meter, o.NoHTTP01 = metric.NewMeterProvider(metric.WithReader(reader)).Meter("test"), true
 	})
-	n.ca.DNS.Lose("lost.example.test")
+	n.dns.Fail("lost.example.test", dnstest.Fault{Rcode: dns.RcodeNameError})
 	if err := m.Issue(t.Context(), "lost.example.test"); err == nil {
 		t.Error("a certificate for a host that does not lead here")
 	}
