@@ -11,6 +11,8 @@ VULN_VERSION := v1.9.0
 VULN := $(BIN)/govulncheck-$(VULN_VERSION)
 S3_VERSION := v1.8.0
 S3 := $(BIN)/versitygw-$(S3_VERSION)
+PEBBLE_VERSION := v2.10.1
+PEBBLE := $(BIN)/pebble-$(PEBBLE_VERSION)
 TESTENV := $(GO) run ./internal/testenv -install
 
 .PHONY: help
@@ -22,7 +24,7 @@ demo: ## Run the tour of everything on private servers
 	$(GO) run ./examples/recordstore
 
 .PHONY: test
-test: $(S3) ## Run all tests with -race on private servers, installing what is missing
+test: $(S3) $(PEBBLE) ## Run all tests with -race on private servers, installing what is missing
 	$(TESTENV) -- $(GO) test -race -count=1 -timeout 14m ./...
 
 .PHONY: check
@@ -57,6 +59,11 @@ $(S3):
 	GOBIN=$(BIN) $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3_VERSION)
 	mv $(BIN)/versitygw $@
 
+# The certificate authority of the tests of tenant/domain.
+$(PEBBLE):
+	GOBIN=$(BIN) $(GO) install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE_VERSION)
+	mv $(BIN)/pebble $@
+
 .PHONY: layout
 layout: ## Check who imports whom
 	$(GO) test -count=1 ./internal/layout
@@ -81,8 +88,9 @@ bench: $(S3) ## Run the benchmarks, with the data on disk
 	$(TESTENV) -disk -- $(GO) run ./internal/bench
 
 .PHONY: soak
-soak: $(S3) ## Run the long trials with -race
+soak: $(S3) $(PEBBLE) ## Run the long trials with -race
 	PARTYWALL_SOAK=full $(TESTENV) -disk -- $(GO) test -race -count=1 -timeout 2h -run Soak ./isolation ./storage ./provisioning ./internal/trial/...
+	PARTYWALL_SOAK=full $(GO) test -count=1 -run 'TestSimulation$$' -v ./tenant/domain/autotls/pace
 
 .PHONY: attack
 attack: ## Attack the wall in every way that we know of, on every PostgreSQL that can be had
@@ -90,7 +98,7 @@ attack: ## Attack the wall in every way that we know of, on every PostgreSQL tha
 	$(TESTENV) -- $(GO) run ./internal/trial/attack -dir $(BIN)
 
 .PHONY: cover
-cover: $(S3) ## Run all tests and print each package's coverage
+cover: $(S3) $(PEBBLE) ## Run all tests and print each package's coverage
 	@mkdir -p $(BIN)
 	$(TESTENV) -- $(GO) test -count=1 -timeout 14m -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
 	@$(COVER_TABLE) $(BIN)/cover.out | sort

@@ -12,9 +12,12 @@ import (
 )
 
 // fetchers are the files that may open connections to what tenants name, each
-// with the cases of internal/trial/attack that attack it.
+// with the cases of internal/trial/attack that attack it; or to what nobody but
+// the operator names.
 func fetchers() map[string]string {
 	return map[string]string{
+		"tenant/domain/autotls/authority.go": "none: to the CAs that the operator has named",
+
 		"tenant/domain/proof/fetch.go":  "55, 55b: HTTP proofs, by the guard's dialer alone",
 		"tenant/domain/proof/guard.go":  "55, 55b: the guard's dialer",
 		"tenant/domain/proof/prover.go": "55n: DNS, to resolvers of the host's and public servers of zones",

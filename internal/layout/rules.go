@@ -38,13 +38,13 @@ func programs() []string {
 func testOnly() []string {
 	return []string{
 		"internal/pgtest", "internal/pgserver", "internal/pgbouncer", "internal/process", "internal/layout",
-		"internal/redisserver", "internal/redistest", "internal/s3server", "internal/dnstest",
+		"internal/redisserver", "internal/redistest", "internal/s3server", "internal/acmetest", "internal/dnstest",
 	}
 }
 
 // stdlibOnly are the packages that link nothing, not even packages of this
 // module. Their tests may.
-func stdlibOnly() []string { return []string{"tenant"} }
+func stdlibOnly() []string { return []string{"tenant", "tenant/domain/autotls/pace"} }
 
 // light are the modules that internal packages may import when libraries link
 // them: pgx, the API of OpenTelemetry without its SDK and exporters, and what
@@ -81,7 +81,7 @@ func homes() []home {
 	all := []string{"..."}
 
 	return []home{
-		{modules: []string{"github.com/caddyserver/certmagic"}, packages: at("tenant/domain/autotls")},
+		{modules: []string{"github.com/caddyserver/certmagic", "github.com/mholt/acmez"}, packages: at("tenant/domain/autotls")},
 		{modules: []string{"github.com/libdns"}, packages: at("tenant/domain/autotls", "tenant/domain/zone")},
 		{
 			// certmagic speaks DNS with it as well.
