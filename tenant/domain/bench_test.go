@@ -55,8 +55,11 @@ func BenchmarkDirectoryLoad(b *testing.B) {
 	}
 	o := h.opts
 	for b.Loop() {
-		c, err := domain.Open(b.Context(), h.pool, h.tenants, &o)
+		c, err := domain.New(h.pool, h.tenants, &o)
 		if err != nil {
+			b.Fatal(err)
+		}
+		if err := c.Open(b.Context(), nil); err != nil {
 			b.Fatal(err)
 		}
 		if c.Hosts() < crowd {

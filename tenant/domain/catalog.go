@@ -30,6 +30,7 @@ type Catalog struct {
 	pool        *pgxpool.Pool
 	tenants     Tenants
 	opts        Options
+	issuer      Issuer // nil for none
 	life        lifecycle
 	instruments *instruments
 
@@ -48,13 +49,11 @@ func migrations() (pgmigrate.Set, error) {
 	return pgmigrate.Set{Schema: "partywall_domains", Files: sub}, err
 }
 
-// Open brings the tables up to date, reads all domains into memory, and looks
-// after them until [Catalog.Close]. The pool remains the caller's; the catalog
-// keeps one connection that it takes out of it, to be told of changes. ctx bounds
-// Open alone.
+// New returns a catalog of the domains of tenants. It checks everything, and
+// dials and starts nothing: [Catalog.Open] does. The pool remains the caller's.
 //
 // It fails with [ErrInvalid] for options that make no sense, all of them at once.
-func Open(ctx context.Context, pool *pgxpool.Pool, tenants Tenants, options *Options) (*Catalog, error) {
+func New(pool *pgxpool.Pool, tenants Tenants, options *Options) (*Catalog, error) {
 	c := &Catalog{pool: pool, tenants: tenants, opts: options.withDefaults(), kick: make(chan struct{}, 1)}
 	var errs []error
 	if pool == nil {
@@ -66,17 +65,28 @@ func Open(ctx context.Context, pool *pgxpool.Pool, tenants Tenants, options *Opt
 	if err := errors.Join(append(errs, c.opts.validate())...); err != nil {
 		return nil, err
 	}
-	c.life = newLifecycle(&c.opts)
 	c.Directory = newDirectory(pool, tenants, &c.opts)
+	return c, nil
+}
+
+// Open brings the tables up to date, reads all domains into memory, and looks
+// after them until [Catalog.Close]. Certificates are issuer's; with nil there are
+// none, and a verified host is active. The catalog keeps one connection that it
+// takes out of the pool, to be told of changes. ctx bounds Open alone.
+func (c *Catalog) Open(ctx context.Context, issuer Issuer) error {
+	if c.stop != nil {
+		return errors.New("domain: catalog was opened before")
+	}
+	c.issuer, c.life = issuer, newLifecycle(&c.opts, issuer != nil)
 	if err := c.migrate(ctx); err != nil {
-		return nil, fmt.Errorf("domain: opening: %w", err)
+		return fmt.Errorf("domain: opening: %w", err)
 	}
 	if err := c.Directory.load(ctx); err != nil {
-		return nil, fmt.Errorf("domain: opening: %w", err)
+		return fmt.Errorf("domain: opening: %w", err)
 	}
 	var err error
 	if c.instruments, err = newInstruments(c); err != nil {
-		return nil, fmt.Errorf("domain: opening: %w", err)
+		return fmt.Errorf("domain: opening: %w", err)
 	}
 	c.ctx, c.stop = context.WithCancelCause(context.WithoutCancel(ctx))
 	c.work.Go(func() { c.Directory.follow(c.ctx, c.wake) })
@@ -86,12 +96,15 @@ func Open(ctx context.Context, pool *pgxpool.Pool, tenants Tenants, options *Opt
 	if c.opts.Publish != nil {
 		c.work.Go(c.publish)
 	}
-	return c, nil
+	return nil
 }
 
 // Close ends what Open began. What is under way is given up, and another node
 // goes on with it. The directory still answers, and hears of nothing.
 func (c *Catalog) Close() {
+	if c.stop == nil {
+		return
+	}
 	c.stop(ErrClosed)
 	c.work.Wait()
 	c.instruments.close()

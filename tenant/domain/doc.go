@@ -1,9 +1,11 @@
 // Package domain runs the domains of tenants: their subdomains of the platform's
 // own, and any number of domains that are theirs.
 //
-//	domains, err := domain.Open(ctx, pool, tenants, &domain.Options{
-//		Base: "myapp.com", Edge: "edge.myapp.com", Prover: prover, Issuer: certificates,
-//	})
+//	domains, err := domain.New(pool, tenants, &domain.Options{Base: "myapp.com", Edge: "edge.myapp.com", Prover: prover})
+//	certificates, err := autotls.New(pool, domains, &autotls.Options{Key: key, Agreed: true})
+//	err = certificates.Open(ctx)
+//	err = domains.Open(ctx, certificates)
+//
 //	d, err := domains.Claim(ctx, acme.ID, "shop.acme.com", domain.MethodTXT)
 //	fmt.Print(domains.Instructions(d))
 //

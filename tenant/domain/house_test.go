@@ -65,7 +65,7 @@ func build(t testing.TB, change func(*domain.Options)) *house {
 	}
 	h.opts = domain.Options{
 		Edge: "edge.myapp.com", Base: "myapp.com", Own: []string{"www"}, Zones: []string{"myapp.io"},
-		Prover: h.dns, Issuer: h.ca, Publish: h.note, Workers: -1, Clock: h.clock.time, Sweep: time.Hour,
+		Prover: h.dns, Publish: h.note, Workers: -1, Clock: h.clock.time, Sweep: time.Hour,
 		Lease: time.Minute, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	if change != nil {
@@ -78,8 +78,11 @@ func build(t testing.TB, change func(*domain.Options)) *house {
 // open opens the house's catalog once more, as another node.
 func (h *house) open(t testing.TB, o domain.Options) *domain.Catalog {
 	t.Helper()
-	c, err := domain.Open(t.Context(), h.pool, h.tenants, &o)
+	c, err := domain.New(h.pool, h.tenants, &o)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Open(t.Context(), h.ca); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)

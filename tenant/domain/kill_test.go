@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not return
 		}
 	}}
-	if _, err := domain.Open(context.Background(), pool, everybody{}, n.options()); err != nil {
+	if _, err := n.open(context.Background(), pool, n.options()); err != nil {
 		panic(err)
 	}
 	fmt.Println("working")
@@ -72,7 +72,7 @@ type node struct {
 
 func (n *node) options() *domain.Options {
 	return &domain.Options{
-		Edge: "edge.myapp.com", Prover: n, Issuer: n, Lease: 300 * time.Millisecond, Sweep: 20 * time.Millisecond,
+		Edge: "edge.myapp.com", Prover: n, Lease: 300 * time.Millisecond, Sweep: 20 * time.Millisecond,
 		Logger: slog.New(slog.DiscardHandler),
 		Publish: func(context.Context, domain.Event) error {
 			n.reached("tell")
@@ -80,6 +80,14 @@ func (n *node) options() *domain.Options {
 			return nil
 		},
 	}
+}
+
+func (n *node) open(ctx context.Context, pool *pgxpool.Pool, o *domain.Options) (*domain.Catalog, error) {
+	c, err := domain.New(pool, everybody{}, o)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.Open(ctx, n)
 }
 
 func (n *node) Prove(context.Context, domain.Challenge) (domain.Evidence, error) {
@@ -122,7 +130,7 @@ func TestKilled(t *testing.T) {
 			n := &node{reached: func(string) {}}
 			quiet := n.options()
 			quiet.Workers, quiet.Prover = -1, nil
-			registrar, err := domain.Open(t.Context(), pool, everybody{}, quiet)
+			registrar, err := n.open(t.Context(), pool, quiet)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +149,7 @@ func TestKilled(t *testing.T) {
 				t.Fatalf("the node has ended with %v", state)
 			}
 			registrar.Close()
-			heir, err := domain.Open(t.Context(), pool, everybody{}, n.options())
+			heir, err := n.open(t.Context(), pool, n.options())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -212,7 +220,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 		n := &node{reached: func(string) {}}
 		o := n.options()
 		change(o)
-		c, err := domain.Open(t.Context(), pool, everybody{}, o)
+		c, err := n.open(t.Context(), pool, o)
 		if err != nil {
 			t.Fatal(err)
 		}

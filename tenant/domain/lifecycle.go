@@ -14,8 +14,8 @@ type lifecycle struct {
 	certificates              bool
 }
 
-func newLifecycle(o *Options) lifecycle {
-	return lifecycle{claimLife: o.ClaimLife, recheck: o.Recheck, grace: o.Grace, certificates: o.Issuer != nil}
+func newLifecycle(o *Options, certificates bool) lifecycle {
+	return lifecycle{claimLife: o.ClaimLife, recheck: o.Recheck, grace: o.Grace, certificates: certificates}
 }
 
 // fine notes that all was well.

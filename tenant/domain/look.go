@@ -138,7 +138,7 @@ func (c *Catalog) issue(ctx context.Context, d Domain) (Domain, error) {
 		}
 		return c.life.waiting(d, c.opts.Clock(), e, reason, seen), nil
 	}
-	if err := c.opts.Issuer.Issue(ctx, d.Host); err != nil {
+	if err := c.issuer.Issue(ctx, d.Host); err != nil {
 		if ctx.Err() != nil {
 			return d, context.Cause(ctx)
 		}
@@ -146,7 +146,7 @@ func (c *Catalog) issue(ctx context.Context, d Domain) (Domain, error) {
 		c.opts.Logger.WarnContext(ctx, "domain: no certificate yet", "host", d.Host, "reason", string(reason), "error", err)
 		return c.life.waiting(d, c.opts.Clock(), e, reason, seen), nil
 	}
-	_, until, err := c.opts.Issuer.Validity(ctx, d.Host)
+	_, until, err := c.issuer.Validity(ctx, d.Host)
 	if err != nil {
 		return d, err
 	}
@@ -180,7 +180,7 @@ func (c *Catalog) recheck(ctx context.Context, d Domain) (Domain, error) {
 // is for none. What is there the Issuer renews by itself; what is not there is
 // ordered, if that can succeed.
 func (c *Catalog) certificate(ctx context.Context, host string, pointed bool) (until time.Time, err error) {
-	_, until, err = c.opts.Issuer.Validity(ctx, host)
+	_, until, err = c.issuer.Validity(ctx, host)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err == nil && c.opts.Clock().Before(until) || err != nil && !missing {
 		return until, err
@@ -188,14 +188,14 @@ func (c *Catalog) certificate(ctx context.Context, host string, pointed bool) (u
 	if !pointed {
 		return until, nil
 	}
-	if err := c.opts.Issuer.Issue(ctx, host); err != nil {
+	if err := c.issuer.Issue(ctx, host); err != nil {
 		if ctx.Err() != nil {
 			return until, context.Cause(ctx)
 		}
 		c.opts.Logger.WarnContext(ctx, "domain: no certificate any more", "host", host, "error", err)
 		return until, nil
 	}
-	_, until, err = c.opts.Issuer.Validity(ctx, host)
+	_, until, err = c.issuer.Validity(ctx, host)
 	return until, err
 }
 
@@ -204,10 +204,10 @@ const revokeTries = 5
 
 // forget makes the certificate of a released host go away.
 func (c *Catalog) forget(ctx context.Context, d Domain) (Domain, error) {
-	if c.opts.Issuer == nil {
+	if c.issuer == nil {
 		return c.life.forgotten(d, c.opts.Clock()), nil
 	}
-	if err := c.opts.Issuer.Forget(ctx, d.Host, d.Failures < revokeTries); err != nil {
+	if err := c.issuer.Forget(ctx, d.Host, d.Failures < revokeTries); err != nil {
 		if ctx.Err() != nil {
 			return d, context.Cause(ctx)
 		}

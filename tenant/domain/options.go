@@ -15,7 +15,7 @@ import (
 	"github.com/partywall/partywall/internal/hostname"
 )
 
-// Options are the settings of [Open]. Edge is required.
+// Options are the settings of a [Catalog]. Edge is required.
 type Options struct {
 	// Edge is the zone of the targets, such as "edge.myapp.com": every tenant's
 	// hosts point at a name of its own below it, all of which lead to where the
@@ -35,8 +35,6 @@ type Options struct {
 
 	// Prover looks whether claims are proven. Required, unless Workers is -1.
 	Prover Prover
-	// Issuer gets certificates. Defaults to none: a verified host is active.
-	Issuer Issuer
 	// Publish is told what happens to domains, at least once each. Defaults to
 	// nobody.
 	Publish func(ctx context.Context, e Event) error
@@ -63,7 +61,7 @@ type Options struct {
 	// not told. Defaults to 2 seconds.
 	Sweep time.Duration
 
-	// SkipMigrations makes [Open] fail when tables are missing, instead of making
+	// SkipMigrations makes [Catalog.Open] fail when tables are missing, instead of making
 	// them.
 	SkipMigrations bool
 	// Meter has the instruments of this package. Defaults to none.

@@ -295,9 +295,9 @@ func TestCatalogAway(t *testing.T) {
 	}
 }
 
-func TestOpenRefusesNonsense(t *testing.T) {
+func TestNewRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	_, err := domain.Open(t.Context(), nil, nil, &domain.Options{Base: "localhost", Own: []string{"a.b"}, Grace: -1})
+	_, err := domain.New(nil, nil, &domain.Options{Base: "localhost", Own: []string{"a.b"}, Grace: -1})
 	if !errors.Is(err, domain.ErrInvalid) {
 		t.Fatal(err)
 	}
