@@ -25,6 +25,7 @@ import (
 
 func domainCases() []Case {
 	return []Case{
+		{ID: "51h", Name: "a redirect led to another host", On: onNaive, Control: redirected(naiveRedirect()), Attack: redirected(redirects())},
 		{ID: "53c", Name: "a host claimed by another tenant's TXT record", On: onNaive, Control: naively(othersRecord), Attack: by(othersRecord)},
 		{ID: "53r", Name: "a resolver that invents the TXT record", On: onNaive, Control: naively(lyingResolver), Attack: by(lyingResolver)},
 		{ID: "53s", Name: "a name server that still has the last owner's record", On: onNaive, Control: naively(staleServer), Attack: by(staleServer)},
@@ -194,8 +195,7 @@ func lyingDelegation(in *internet) error {
 	in.resolvers[0].Fail("example.com", dnstest.Fault{Lie: func(r *dns.Msg) {
 		for i, rr := range r.Answer {
 			if ns, ok := rr.(*dns.NS); ok {
-				ns = dns.Copy(ns).(*dns.NS) //nolint:forcetypeassert // a copy is of the same type
-				ns.Ns, r.Answer[i] = "ns2.dns.example.", ns
+				r.Answer[i] = &dns.NS{Hdr: ns.Hdr, Ns: "ns2.dns.example."}
 			}
 		}
 	}})
@@ -323,16 +323,14 @@ func fetchRebound(ctx context.Context, s *scene) error {
 
 // inside serves the canary on loopback, and hears what a function gets of it.
 func (s *scene) inside(ctx context.Context, get func(port string) (string, error)) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	addr, stop, err := listening(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, s.victim.canary) // a client that has gone hears nothing
+	}))
 	if err != nil {
 		return err
 	}
-	inside := &http.Server{ReadHeaderTimeout: caseTime, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, s.victim.canary) // a client that has gone hears nothing
-	})}
-	go func() { _ = inside.Serve(l) }() // until it is closed
-	defer func() { _ = inside.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	defer stop()
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
 	}

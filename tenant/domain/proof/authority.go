@@ -51,7 +51,7 @@ func (p *Prover) delegation(ctx context.Context, name string) ([]string, error) 
 	climbing, found := p.resolvers, 0
 	for at := name; at != "" && len(climbing) > 0; _, at, _ = strings.Cut(at, ".") {
 		var on []string
-		for _, a := range p.askAll(ctx, climbing, at, dns.TypeNS, true) {
+		for _, a := range p.askAll(ctx, climbing, at, dns.TypeNS) {
 			if a.err != nil {
 				continue
 			}
@@ -82,7 +82,7 @@ func (p *Prover) delegation(ctx context.Context, name string) ([]string, error) 
 func (p *Prover) addresses(ctx context.Context, name string) []netip.Addr {
 	var all []netip.Addr
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		for _, a := range p.askAll(ctx, p.resolvers, name, kind, true) {
+		for _, a := range p.askAll(ctx, p.resolvers, name, kind) {
 			if a.err != nil {
 				continue
 			}
