@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -106,6 +107,14 @@ func (in *internet) prover() (*proof.Prover, error) {
 			in.stop() // before a packet leaves this machine
 		},
 	})
+}
+
+// went are the addresses that a proof by HTTP has connected to. A dial may outlive
+// its request.
+func (in *internet) went() []string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return append([]string(nil), in.connected...)
 }
 
 // prove looks for the attacker's proof of the victim's host.
@@ -233,7 +242,7 @@ func fetchInside(ctx context.Context, s *scene) error {
 				s.found = append(s.found, fmt.Sprintf("%s is not refused: %v", inside, err))
 			}
 		}
-		for _, at := range in.connected {
+		for _, at := range in.went() {
 			s.found = append(s.found, "connects to "+at)
 		}
 		return nil
@@ -244,12 +253,9 @@ func fetchInside(ctx context.Context, s *scene) error {
 // inside from then on.
 func fetchRebinding(ctx context.Context, s *scene) error {
 	return within(func(in *internet) error {
-		var mu sync.Mutex
-		asked := 0
+		var asked atomic.Int32
 		in.answering(func() netip.Addr {
-			mu.Lock()
-			defer mu.Unlock()
-			if asked++; asked > 4 { // two resolvers, A and AAAA
+			if asked.Add(1) > 4 { // two resolvers, A and AAAA
 				return netip.MustParseAddr("127.0.0.1")
 			}
 			return netip.MustParseAddr("45.0.0.9")
@@ -257,10 +263,11 @@ func fetchRebinding(ctx context.Context, s *scene) error {
 		for range 2 {
 			_ = in.prove(ctx, domain.MethodHTTP) // where it goes is what counts
 		}
-		if asked <= 4 || len(in.connected) == 0 {
-			return fmt.Errorf("%d questions, and connects to %q: nothing was rebound", asked, in.connected)
+		went := in.went()
+		if asked.Load() <= 4 || len(went) == 0 {
+			return fmt.Errorf("%d questions, and connects to %q: nothing was rebound", asked.Load(), went)
 		}
-		for _, at := range in.connected {
+		for _, at := range went {
 			if at != "45.0.0.9:80" {
 				s.found = append(s.found, "connects to "+at)
 			}
