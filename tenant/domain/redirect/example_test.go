@@ -1,6 +1,7 @@
 package redirect_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,7 +38,7 @@ func ExampleHandler() {
 	})
 	app := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "hello") })
 	w := httptest.NewRecorder()
-	redirect.Handler(sites, app).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://old.example/pricing?plan=pro", nil))
+	redirect.Handler(sites, app).ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://old.example/pricing?plan=pro", nil))
 	fmt.Println(w.Code, w.Header().Get("Location"))
 	// Output: 308 https://new.example/pricing?plan=pro
 }
