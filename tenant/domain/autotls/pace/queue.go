@@ -59,7 +59,7 @@ func NewQueue(budget *Budget) *Queue { return &Queue{budget: budget, later: item
 
 // Add adds an order. The error is [ErrOrder] if it is none.
 func (q *Queue) Add(item Item) error {
-	if _, err := q.budget.orderTakes(item.Order); err != nil {
+	if _, err := q.budget.hosts(item.Order); err != nil {
 		return err
 	}
 	item.since = item.Due

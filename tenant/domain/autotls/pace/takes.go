@@ -93,7 +93,7 @@ func (b *Budget) hosts(order Order) ([]string, error) {
 	}
 	hosts := make([]string, len(order.Hosts))
 	for i, host := range order.Hosts {
-		if hosts[i] = strings.ToLower(host); !plausible(hosts[i]) {
+		if hosts[i] = strings.ToLower(host); !plausible(bare(hosts[i])) {
 			return nil, fmt.Errorf("%w: name %.80q", ErrOrder, host)
 		}
 	}
