@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -25,6 +26,7 @@ import (
 
 func domainCases() []Case {
 	return []Case{
+		{ID: "51h", Name: "a redirect led to another host", On: onNaive, Control: redirected(naiveRedirect()), Attack: redirected(redirects())},
 		{ID: "53c", Name: "a host claimed by another tenant's TXT record", On: onNaive, Control: naively(othersRecord), Attack: by(othersRecord)},
 		{ID: "53r", Name: "a resolver that invents the TXT record", On: onNaive, Control: naively(lyingResolver), Attack: by(lyingResolver)},
 		{ID: "53s", Name: "a name server that still has the last owner's record", On: onNaive, Control: naively(staleServer), Attack: by(staleServer)},
@@ -105,6 +107,14 @@ func (in *internet) prover() (*proof.Prover, error) {
 			in.stop() // before a packet leaves this machine
 		},
 	})
+}
+
+// went are the addresses that a proof by HTTP has connected to. A dial may outlive
+// its request.
+func (in *internet) went() []string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return append([]string(nil), in.connected...)
 }
 
 // prove looks for the attacker's proof of the victim's host.
@@ -194,8 +204,7 @@ func lyingDelegation(in *internet) error {
 	in.resolvers[0].Fail("example.com", dnstest.Fault{Lie: func(r *dns.Msg) {
 		for i, rr := range r.Answer {
 			if ns, ok := rr.(*dns.NS); ok {
-				ns = dns.Copy(ns).(*dns.NS) //nolint:forcetypeassert // a copy is of the same type
-				ns.Ns, r.Answer[i] = "ns2.dns.example.", ns
+				r.Answer[i] = &dns.NS{Hdr: ns.Hdr, Ns: "ns2.dns.example."}
 			}
 		}
 	}})
@@ -233,7 +242,7 @@ func fetchInside(ctx context.Context, s *scene) error {
 				s.found = append(s.found, fmt.Sprintf("%s is not refused: %v", inside, err))
 			}
 		}
-		for _, at := range in.connected {
+		for _, at := range in.went() {
 			s.found = append(s.found, "connects to "+at)
 		}
 		return nil
@@ -244,12 +253,9 @@ func fetchInside(ctx context.Context, s *scene) error {
 // inside from then on.
 func fetchRebinding(ctx context.Context, s *scene) error {
 	return within(func(in *internet) error {
-		var mu sync.Mutex
-		asked := 0
+		var asked atomic.Int32
 		in.answering(func() netip.Addr {
-			mu.Lock()
-			defer mu.Unlock()
-			if asked++; asked > 4 { // two resolvers, A and AAAA
+			if asked.Add(1) > 4 { // two resolvers, A and AAAA
 				return netip.MustParseAddr("127.0.0.1")
 			}
 			return netip.MustParseAddr("45.0.0.9")
@@ -257,10 +263,11 @@ func fetchRebinding(ctx context.Context, s *scene) error {
 		for range 2 {
 			_ = in.prove(ctx, domain.MethodHTTP) // where it goes is what counts
 		}
-		if asked <= 4 || len(in.connected) == 0 {
-			return fmt.Errorf("%d questions, and connects to %q: nothing was rebound", asked, in.connected)
+		went := in.went()
+		if asked.Load() <= 4 || len(went) == 0 {
+			return fmt.Errorf("%d questions, and connects to %q: nothing was rebound", asked.Load(), went)
 		}
-		for _, at := range in.connected {
+		for _, at := range went {
 			if at != "45.0.0.9:80" {
 				s.found = append(s.found, "connects to "+at)
 			}
@@ -323,16 +330,14 @@ func fetchRebound(ctx context.Context, s *scene) error {
 
 // inside serves the canary on loopback, and hears what a function gets of it.
 func (s *scene) inside(ctx context.Context, get func(port string) (string, error)) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	addr, stop, err := listening(ctx, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, s.victim.canary) // a client that has gone hears nothing
+	}))
 	if err != nil {
 		return err
 	}
-	inside := &http.Server{ReadHeaderTimeout: caseTime, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, s.victim.canary) // a client that has gone hears nothing
-	})}
-	go func() { _ = inside.Serve(l) }() // until it is closed
-	defer func() { _ = inside.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
+	defer stop()
+	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return err
 	}

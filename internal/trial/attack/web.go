@@ -165,22 +165,13 @@ func (s *scene) answer(w http.ResponseWriter, r *http.Request, who party) {
 // attacker may send has to be answered, or the handler would hold by being
 // broken.
 func (s *scene) serve(ctx context.Context, h http.Handler, requests []request) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	addr, stop, err := listening(ctx, h)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: h, ReadHeaderTimeout: caseTime}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.Serve(l) // until it is closed
-	}()
-	defer func() {
-		_ = server.Close() // its listener is of no more use
-		<-done
-	}()
+	defer stop()
 	for _, lines := range append([]request{{"Host: {attacker}.myapp.com", "Authorization: token {attacker}"}}, requests...) {
-		body, err := s.send(ctx, l.Addr().String(), lines)
+		body, err := s.send(ctx, addr, lines)
 		if err != nil {
 			return err
 		}
@@ -192,11 +183,35 @@ func (s *scene) serve(ctx context.Context, h http.Handler, requests []request) e
 	return nil
 }
 
+// listening serves a handler on loopback until it is stopped.
+func listening(ctx context.Context, h http.Handler) (addr string, stop func(), err error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: caseTime}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(l) // until it is closed
+	}()
+	return l.Addr().String(), func() {
+		_ = server.Close() // its listener is of no more use
+		<-done
+	}, nil
+}
+
 // send sends lines as they are and returns the body of the answer.
 func (s *scene) send(ctx context.Context, addr string, lines request) (string, error) {
+	_, body, err := s.exchange(ctx, addr, lines)
+	return body, err
+}
+
+// exchange is send with the answer's Location.
+func (s *scene) exchange(ctx context.Context, addr string, lines request) (location, body string, err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer func() { _ = conn.Close() }() // all is read
 	if !strings.HasPrefix(lines[0], "GET ") {
@@ -205,15 +220,15 @@ func (s *scene) send(ctx context.Context, addr string, lines request) (string, e
 	text := strings.NewReplacer("{attacker}", s.attacker.Slug, "{victim}", s.victim.Slug, "{VICTIM}", strings.ToUpper(s.victim.Slug),
 		"{fullwidth}", fullwidth(s.victim.Slug)).Replace(strings.Join(lines, "\r\n"))
 	if _, err := io.WriteString(conn, text+"\r\nConnection: close\r\n\r\n"); err != nil {
-		return "", err
+		return "", "", err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	defer func() { _ = resp.Body.Close() }() // all is read
-	body, err := io.ReadAll(resp.Body)
-	return string(body), err
+	all, err := io.ReadAll(resp.Body)
+	return resp.Header.Get("Location"), string(all), err
 }
 
 // fullwidth spells a slug with letters that IDNA maps to those.

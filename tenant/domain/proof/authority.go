@@ -43,41 +43,46 @@ func (p *Prover) authorities(ctx context.Context, name string) ([]authority, err
 	return all, nil
 }
 
-// delegation climbs from a name to the zone that it is in, and returns the names
-// of that zone's servers.
+// delegation climbs from a name to the zone that it is in, with each resolver on
+// its own, and returns the names of all servers found: one that invents a zone
+// further down does not keep the others from finding the real one.
 func (p *Prover) delegation(ctx context.Context, name string) ([]string, error) {
-	for at := name; at != ""; _, at, _ = strings.Cut(at, ".") {
-		var names []string
-		failed := 0
-		for _, a := range p.askAll(ctx, p.resolvers, at, dns.TypeNS, true) {
+	var names []string
+	climbing, found := p.resolvers, 0
+	for at := name; at != "" && len(climbing) > 0; _, at, _ = strings.Cut(at, ".") {
+		var on []string
+		for _, a := range p.askAll(ctx, climbing, at, dns.TypeNS) {
 			if a.err != nil {
-				failed++
 				continue
 			}
-			for _, ns := range records[*dns.NS](a.msg, []string{dns.Fqdn(at)}) {
+			servers := records[*dns.NS](a.msg, []string{dns.Fqdn(at)})
+			if len(servers) == 0 {
+				on = append(on, a.server)
+				continue
+			}
+			found++
+			for _, ns := range servers {
 				if host := strings.TrimSuffix(strings.ToLower(ns.Ns), "."); host != "" && !slices.Contains(names, host) {
 					names = append(names, host)
 				}
 			}
 		}
-		if len(p.resolvers)-failed < p.quorum {
-			return nil, fmt.Errorf("proof: %d of %d resolvers do not find the servers of the zone", failed, len(p.resolvers))
-		}
-		if len(names) > maxServers {
-			return nil, fmt.Errorf("%w: too many servers of a zone", errAnswer)
-		}
-		if len(names) > 0 {
-			return names, nil
-		}
+		climbing = on
 	}
-	return nil, fmt.Errorf("%w: no zone", errAnswer)
+	switch {
+	case found < p.quorum:
+		return nil, fmt.Errorf("proof: %d of %d resolvers find the servers of the zone", found, len(p.resolvers))
+	case len(names) == 0 || len(names) > maxServers:
+		return nil, fmt.Errorf("%w: no servers of a zone, or too many", errAnswer)
+	}
+	return names, nil
 }
 
 // addresses are all that any resolver knows of a name.
 func (p *Prover) addresses(ctx context.Context, name string) []netip.Addr {
 	var all []netip.Addr
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		for _, a := range p.askAll(ctx, p.resolvers, name, kind, true) {
+		for _, a := range p.askAll(ctx, p.resolvers, name, kind) {
 			if a.err != nil {
 				continue
 			}

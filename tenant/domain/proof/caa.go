@@ -21,7 +21,7 @@ import (
 func (p *Prover) CAA(ctx context.Context, host string, wildcard bool) error {
 	for at := host; at != ""; _, at, _ = strings.Cut(at, ".") {
 		set := map[string]*dns.CAA{}
-		for _, a := range p.askAll(ctx, p.resolvers, at, dns.TypeCAA, true) {
+		for _, a := range p.askAll(ctx, p.resolvers, at, dns.TypeCAA) {
 			if a.err != nil {
 				return &domain.ProofError{Reason: domain.ReasonDNSFailure, Err: fmt.Errorf("proof: looking for CAA records: %w", a.err)}
 			}

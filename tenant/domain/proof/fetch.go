@@ -50,8 +50,7 @@ func (p *Prover) proveHTTP(ctx context.Context, c domain.Challenge) ([]string, e
 		if err == nil {
 			err = &domain.ProofError{Reason: domain.ReasonWrongRecord, Seen: []string{visible(body)}}
 		}
-		var failed *domain.ProofError
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[*domain.ProofError](err); ok {
 			seen = merge(seen, failed.Seen)
 		}
 		return seen, err
@@ -66,7 +65,7 @@ func (p *Prover) places(ctx context.Context, host string) ([]netip.Addr, error) 
 	found := make([][]netip.Addr, len(p.resolvers))
 	var failure error
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
-		for i, a := range p.askAll(ctx, p.resolvers, host, kind, true) {
+		for i, a := range p.askAll(ctx, p.resolvers, host, kind) {
 			if a.err != nil {
 				failure = a.err
 				continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/miekg/dns"
 
@@ -19,13 +20,18 @@ func (p *Prover) Pointed(ctx context.Context, host, target string) (bool, error)
 	var seen []string
 	pointed, failed := 0, 0
 	var last error
-	for i := range p.resolvers {
-		ok, what, err := p.pointedBy(ctx, p.resolvers[i], host, target)
-		seen = merge(seen, what)
+	views := make([]view, len(p.resolvers))
+	var all sync.WaitGroup
+	for i, resolver := range p.resolvers {
+		all.Go(func() { views[i] = p.pointedBy(ctx, resolver, host, target) })
+	}
+	all.Wait()
+	for _, v := range views {
+		seen = merge(seen, v.seen)
 		switch {
-		case err != nil:
-			failed, last = failed+1, err
-		case ok:
+		case v.err != nil:
+			failed, last = failed+1, v.err
+		case v.pointed:
 			pointed++
 		}
 	}
@@ -38,19 +44,25 @@ func (p *Prover) Pointed(ctx context.Context, host, target string) (bool, error)
 	return false, &domain.ProofError{Reason: domain.ReasonNotPointed, Seen: seen, Err: fmt.Errorf("proof: %d of %d resolvers lead here", pointed, len(p.resolvers))}
 }
 
-// pointedBy is what one resolver says.
-func (p *Prover) pointedBy(ctx context.Context, resolver, host, target string) (bool, []string, error) {
+// view is what one resolver says of where a host leads.
+type view struct {
+	pointed bool
+	seen    []string
+	err     error
+}
+
+func (p *Prover) pointedBy(ctx context.Context, resolver, host, target string) view {
 	var seen []string
 	var all []netip.Addr
 	for _, kind := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		r, err := p.ask(ctx, resolver, host, kind, true)
 		if err != nil {
-			return false, seen, err
+			return view{seen: seen, err: err}
 		}
 		for _, name := range chain(r, host)[1:] {
 			seen = merge(seen, []string{visible(strings.TrimSuffix(name, "."))})
 			if target != "" && strings.EqualFold(strings.TrimSuffix(name, "."), target) {
-				return true, seen, nil
+				return view{pointed: true, seen: seen}
 			}
 		}
 		all = append(all, addressesIn(r, host)...)
@@ -60,7 +72,7 @@ func (p *Prover) pointedBy(ctx context.Context, resolver, host, target string) (
 		seen = merge(seen, []string{at.String()})
 		edge = edge && p.onEdge(at)
 	}
-	return edge, seen, nil
+	return view{pointed: edge, seen: seen}
 }
 
 func (p *Prover) onEdge(at netip.Addr) bool {

@@ -94,14 +94,14 @@ type answer struct {
 	err    error
 }
 
-// askAll puts one question to several servers at once, and returns the answers in
+// askAll puts one question to several resolvers at once, and returns the answers in
 // the order of the servers.
-func (p *Prover) askAll(ctx context.Context, servers []string, name string, kind uint16, recurse bool) []answer {
+func (p *Prover) askAll(ctx context.Context, servers []string, name string, kind uint16) []answer {
 	answers := make([]answer, len(servers))
 	var all sync.WaitGroup
 	for i, server := range servers {
 		all.Go(func() {
-			msg, err := p.ask(ctx, server, name, kind, recurse)
+			msg, err := p.ask(ctx, server, name, kind, true)
 			answers[i] = answer{server, msg, err}
 		})
 	}

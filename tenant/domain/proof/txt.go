@@ -51,7 +51,7 @@ func (p *Prover) decide(ctx context.Context, c domain.Challenge, t *tally) ([]st
 		return t.seen, &domain.ProofError{Reason: domain.ReasonDNSFailure, Seen: t.seen, Err: err}
 	}
 	var resolvers tally
-	for _, a := range p.askAll(ctx, p.resolvers, c.Record(), dns.TypeTXT, true) {
+	for _, a := range p.askAll(ctx, p.resolvers, c.Record(), dns.TypeTXT) {
 		resolvers.count(a, c.Record(), c.Token)
 	}
 	resolvers.seen = merge(t.seen, resolvers.seen)

@@ -127,6 +127,18 @@ func TestTXTLies(t *testing.T) {
 			t.Errorf("control: %v", err)
 		}
 	})
+	t.Run("one resolver has a zone further down", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		elsewhere(w, t, w.resolvers[0])
+		w.resolvers[0].Remove("example.com", dns.TypeNS)
+		w.resolvers[0].Set(t, "example.com. NS ns1.dns.example.")
+		w.resolvers[0].Set(t, "shop.example.com. NS ns.evil.example.")
+		invent(w, t, 0)
+		if _, err := w.prover(t).Prove(t.Context(), challenge(domain.MethodTXT)); reason(err) != domain.ReasonResolversDisagree {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("the zone is served from inside", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

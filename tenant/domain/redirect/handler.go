@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/partywall/partywall/internal/hostname"
@@ -109,10 +110,8 @@ func (h *handler) loops(site Site, at place) bool {
 			return false
 		}
 		at = to
-		for _, before := range seen {
-			if before == at {
-				return true
-			}
+		if slices.Contains(seen, at) {
+			return true
 		}
 		seen = append(seen, at)
 		next, ok := h.sites.Site(at.host)
