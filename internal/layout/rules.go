@@ -87,7 +87,7 @@ func homes() []home {
 			// certmagic speaks DNS with it as well.
 			modules:  []string{"github.com/miekg/dns"},
 			packages: at("tenant/domain/autotls", "tenant/domain/proof", "internal/dnstest"),
-			tests:    []string{"tenant/domain/zone"},
+			tests:    []string{"tenant/domain/zone", "internal/acmetest"},
 		},
 		{modules: []string{"github.com/stripe/stripe-go"}, packages: at("billing/stripebilling")},
 		{modules: []string{"github.com/PaddleHQ/paddle-go-sdk"}, packages: at("billing/paddlebilling")},

@@ -25,15 +25,19 @@ import (
 
 // authority is a CA with our account there.
 type authority struct {
-	ca        CA
-	key       string // certmagic's name of it in storage
-	storage   *storage
-	client    *http.Client
-	directory *acme.Client // for what needs no account; it remembers the directory
-	budget    *pace.Budget
+	ca      CA
+	key     string // certmagic's name of it in storage
+	storage *storage
+	http    *http.Client
+	timeout time.Duration // of one order
+	budget  *pace.Budget
 
 	mu      sync.Mutex
 	account *acme.Account // nil until it is known
+
+	clientMu sync.Mutex
+	client   *acme.Client // shared, for it keeps nonces
+	made     time.Time
 }
 
 // answerTime bounds one request to a CA, and maxAnswer what it may say.
@@ -42,7 +46,7 @@ const (
 	maxAnswer  = 1 << 20
 )
 
-func newAuthority(ca CA, s *storage, share float64) (*authority, error) {
+func newAuthority(ca CA, s *storage, o *Options) (*authority, error) {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSClientConfig:       &tls.Config{RootCAs: ca.Roots, MinVersion: tls.VersionTLS12},
@@ -52,26 +56,38 @@ func newAuthority(ca CA, s *storage, share float64) (*authority, error) {
 		ForceAttemptHTTP2:     true,
 	}
 	a := &authority{
-		ca: ca, key: certmagic.StorageKeys.Safe((&certmagic.ACMEIssuer{CA: ca.Directory}).IssuerKey()), storage: s,
-		client: &http.Client{Transport: bounded{transport}, Timeout: answerTime},
+		ca: ca, key: certmagic.StorageKeys.Safe((&certmagic.ACMEIssuer{CA: ca.Directory}).IssuerKey()), storage: s, timeout: o.OrderTimeout,
+		http: &http.Client{Transport: bounded{transport}, Timeout: answerTime},
 	}
-	a.directory = a.acme()
 	var err error
-	a.budget, err = newBudget(ca, a.key, share, ledger{s.pool})
+	a.budget, err = newBudget(ca, a.key, o.Share, ledger{s.pool})
 	return a, err
 }
 
+// directoryLife is for how long the CA's directory is believed.
+const directoryLife = 12 * time.Hour
+
 // acme returns a client of the CA.
 func (a *authority) acme() *acme.Client {
-	return &acme.Client{Directory: a.ca.Directory, HTTPClient: a.client, UserAgent: "partywall"}
+	a.clientMu.Lock()
+	defer a.clientMu.Unlock()
+	if a.client == nil || time.Since(a.made) > directoryLife {
+		a.client, a.made = &acme.Client{
+			Directory: a.ca.Directory, HTTPClient: a.http, UserAgent: "partywall", PollTimeout: a.timeout,
+		}, time.Now()
+	}
+	return a.client
 }
 
+// close ends connections that nobody uses.
+func (a *authority) close() { a.http.CloseIdleConnections() }
+
 // bounded cuts answers short.
-type bounded struct{ http.RoundTripper }
+type bounded struct{ *http.Transport }
 
 // RoundTrip implements [http.RoundTripper].
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := b.RoundTripper.RoundTrip(r)
+	answer, err := b.Transport.RoundTrip(r)
 	if err == nil {
 		answer.Body = struct {
 			io.Reader

@@ -20,7 +20,7 @@ type directory map[string]bool
 func (d directory) MayServe(host string) bool { return d[host] }
 
 // A server whose tenants all have HTTPS.
-func ExampleManager() {
+func ExampleManager() { //nolint:testableexamples // it would serve forever
 	serve := func(ctx context.Context, pool *pgxpool.Pool, hosts autotls.Hosts, handler http.Handler) error {
 		m, err := autotls.New(pool, hosts, &autotls.Options{
 			Key:    []byte(os.Getenv("TLS_KEY")), // 32 random bytes
@@ -33,7 +33,7 @@ func ExampleManager() {
 			return err
 		}
 		defer m.Close()
-		go func() { log.Println(http.ListenAndServe(":80", m.HTTPHandler(nil))) }() //nolint:gosec // an example
+		go func() { log.Println(http.ListenAndServe(":80", m.HTTPHandler(nil))) }()
 		return m.Server(handler).ListenAndServeTLS("", "")
 	}
 	_ = serve
@@ -46,7 +46,7 @@ type dnsProvider interface {
 }
 
 // Subdomains of the platform share one certificate, and a second CA stands by.
-func ExampleOptions() {
+func ExampleOptions() { //nolint:testableexamples // it wants a provider
 	options := func(provider dnsProvider) *autotls.Options {
 		return &autotls.Options{
 			Key: []byte(os.Getenv("TLS_KEY")), Agreed: true,

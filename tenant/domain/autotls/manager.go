@@ -83,7 +83,7 @@ func New(pool *pgxpool.Pool, hosts Hosts, options *Options) (*Manager, error) {
 	m.storage = newStorage(pool, m.opts.Sealer, m.opts.Name, m.opts.Lease)
 	var issuers []string
 	for _, ca := range m.opts.CAs {
-		a, err := newAuthority(ca, m.storage, m.opts.Share)
+		a, err := newAuthority(ca, m.storage, &m.opts)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -130,6 +130,9 @@ func (m *Manager) Close() {
 	}
 	m.mu.Unlock()
 	m.tasks.Wait()
+	for _, a := range m.authorities {
+		a.close()
+	}
 	m.instruments.close()
 }
 

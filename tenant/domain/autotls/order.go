@@ -62,7 +62,7 @@ type previous struct {
 func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before *previous) (*issued, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, m.opts.OrderTimeout, errors.New("autotls: the order took too long"))
 	defer cancel()
-	directory, err := a.directory.GetDirectory(ctx)
+	directory, err := a.acme().GetDirectory(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,6 @@ func (m *Manager) obtain(
 	}
 	params.Profile, params.Replaces = a.ca.Profile, replaces
 	client := acmez.Client{Client: a.acme(), ChallengeSolvers: m.solvers(a, name, tries)}
-	client.PollTimeout = m.opts.OrderTimeout
 	chains, err := client.ObtainCertificate(ctx, params)
 	if err != nil {
 		return acme.Certificate{}, err

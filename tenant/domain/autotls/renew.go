@@ -56,7 +56,9 @@ type due struct {
 // renewSome takes some certificates that are due, and looks after them at once.
 func (m *Manager) renewSome(ctx context.Context) (attended int, err error) {
 	now := m.opts.Clock()
-	rows, err := m.pool.Query(ctx, `
+	short, done := context.WithTimeout(ctx, answerTime)
+	defer done()
+	rows, err := m.pool.Query(short, `
 		UPDATE partywall_tls.certificate SET due_at = $2 WHERE host IN (
 			SELECT host FROM partywall_tls.certificate WHERE due_at <= $1 ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 		RETURNING host, ca, not_before, not_after, renew_at`, now, now.Add(m.attendTime()), m.atOnce())
@@ -164,7 +166,7 @@ func (m *Manager) window(ctx context.Context, d due) (acme.RenewalInfo, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	return a.directory.GetRenewalInfo(ctx, leaf)
+	return a.acme().GetRenewalInfo(ctx, leaf)
 }
 
 func (m *Manager) authority(directory string) *authority {

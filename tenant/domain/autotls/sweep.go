@@ -129,6 +129,8 @@ func (m *Manager) readyWildcards() {
 // hear replaces what has changed since a time of the database's, and returns the
 // time from which on the next changes are news.
 func (m *Manager) hear(ctx context.Context, since time.Time) (time.Time, error) {
+	ctx, done := context.WithTimeout(ctx, answerTime)
+	defer done()
 	var now time.Time
 	if err := m.pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
 		return since, err
