@@ -19,7 +19,7 @@ func naiveRedirect() http.Handler {
 			w.WriteHeader(http.StatusFound)
 			return
 		}
-		http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusFound)
+		http.Redirect(w, r, "https://"+r.Host+r.URL.Path, http.StatusFound) //nolint:gosec // G710: that it can be led away is the control
 	})
 }
 
