@@ -385,7 +385,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte{sealVersion})
 	f.Fuzz(func(t *testing.T, text []byte) {
 		plain, err := ring.Open(t.Context(), text, []byte("k"))
-		if err == nil && !bytes.Equal(text, sealed) {
+		if err == nil && string(plain) != "x" { // each process of the fuzzer has sealed that, with its own nonce
 			t.Fatalf("opened %x to %q", text, plain)
 		}
 		if err != nil && !errors.Is(err, ErrTampered) {
