@@ -81,7 +81,7 @@ func (c *Catalog) Open(ctx context.Context, issuer Issuer) error {
 	if err := c.migrate(ctx); err != nil {
 		return fmt.Errorf("domain: opening: %w", err)
 	}
-	if err := c.Directory.load(ctx); err != nil {
+	if err := c.load(ctx); err != nil {
 		return fmt.Errorf("domain: opening: %w", err)
 	}
 	var err error
@@ -89,7 +89,7 @@ func (c *Catalog) Open(ctx context.Context, issuer Issuer) error {
 		return fmt.Errorf("domain: opening: %w", err)
 	}
 	c.ctx, c.stop = context.WithCancelCause(context.WithoutCancel(ctx))
-	c.work.Go(func() { c.Directory.follow(c.ctx, c.wake) })
+	c.work.Go(func() { c.follow(c.ctx, c.wake) })
 	if c.opts.Workers > 0 {
 		c.work.Go(c.lookAfter)
 	}

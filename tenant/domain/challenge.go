@@ -40,6 +40,9 @@ type Evidence struct {
 	Seen []string
 	// Pointed says that the host leads to its Target, or to the edge's addresses.
 	Pointed bool
+	// Unsure says that where it leads could not be seen, so that Pointed means
+	// nothing if it is false.
+	Unsure bool
 }
 
 // Prover looks whether a challenge is met. It returns nil if it is, and a

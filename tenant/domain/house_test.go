@@ -217,6 +217,7 @@ type dns struct {
 	points map[string]string   // host to target
 	fail   domain.Reason       // of every look, if set
 	looks  int
+	blind  bool // nobody answers where a host leads
 	hook   func(domain.Challenge)
 }
 
@@ -233,7 +234,7 @@ func (d *dns) Prove(_ context.Context, c domain.Challenge) (domain.Evidence, err
 	if c.Method == domain.MethodHTTP {
 		seen = d.txt["http://"+c.Host]
 	}
-	e := domain.Evidence{Seen: seen, Pointed: d.points[c.Host] == c.Target}
+	e := domain.Evidence{Seen: seen, Pointed: d.points[c.Host] == c.Target && !d.blind, Unsure: d.blind}
 	switch {
 	case len(seen) == 0:
 		return e, &domain.ProofError{Reason: domain.ReasonNoRecord}

@@ -145,7 +145,7 @@ func TestKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if state, _ := died.Process.Wait(); state == nil || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert,errcheck // on Unix it is
+			if state, _ := died.Process.Wait(); state == nil || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // on Unix it is
 				t.Fatalf("the node has ended with %v", state)
 			}
 			registrar.Close()

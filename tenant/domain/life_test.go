@@ -53,6 +53,11 @@ func TestLife(t *testing.T) {
 	}
 	h.pass(t, 25*time.Hour)
 	h.is(t, "acme", host, domain.Tombstoned, domain.ReasonReleased) // it leads here still
+	h.dns.unprove(d)
+	h.dns.set(func() { h.dns.blind = true })
+	h.pass(t, 25*time.Hour)
+	h.is(t, "acme", host, domain.Tombstoned, domain.ReasonReleased) // it may
+	h.dns.set(func() { h.dns.blind = false })
 	h.dns.unpoint(d)
 	h.pass(t, 25*time.Hour)
 	h.is(t, "acme", host, domain.Ended, domain.ReasonFreed)

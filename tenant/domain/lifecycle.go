@@ -117,12 +117,12 @@ func (l lifecycle) unforgotten(d Domain, now time.Time) Domain {
 	return d
 }
 
-// buried is a tombstone that was looked at: it ends when the host does not lead
-// here any more.
+// buried is a tombstone that was looked at: it ends when the host is seen not to
+// lead here any more. That nobody answered is no such sight.
 func (l lifecycle) buried(d Domain, now time.Time, e Evidence, err error) Domain {
 	reason, _ := reasonOf(err, ReasonDNSFailure)
 	d.Pointed, d.CheckedAt = e.Pointed, now
-	if !e.Pointed && (err == nil || !transient(reason)) {
+	if !e.Pointed && !e.Unsure && (err == nil || !transient(reason)) {
 		return ended(d, now, ReasonFreed)
 	}
 	d.DueAt = now.Add(spread(l.recheck))

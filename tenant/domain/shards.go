@@ -2,6 +2,7 @@ package domain
 
 import (
 	"hash/maphash"
+	"maps"
 	"sync/atomic"
 )
 
@@ -35,9 +36,7 @@ func (s *shards[K, V]) set(key K, v V, keep, fresh bool) {
 		m := map[K]V{}
 		if before != nil {
 			m = make(map[K]V, len(*before)+1)
-			for k, v := range *before {
-				m[k] = v
-			}
+			maps.Copy(m, *before)
 		}
 		next = &m
 	}

@@ -138,6 +138,9 @@ func (p *Prover) Prove(ctx context.Context, c domain.Challenge) (domain.Evidence
 	default:
 		return domain.Evidence{}, fmt.Errorf("proof: no method %q", c.Method)
 	}
-	evidence.Pointed, _ = p.Pointed(ctx, c.Host, c.Target) // what cannot be seen is not there
+	var led error
+	evidence.Pointed, led = p.Pointed(ctx, c.Host, c.Target)
+	failure, ok := errors.AsType[*domain.ProofError](led)
+	evidence.Unsure = led != nil && (!ok || failure.Reason != domain.ReasonNotPointed)
 	return evidence, err
 }
