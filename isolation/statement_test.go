@@ -102,11 +102,11 @@ func TestSchemasMayDiffer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const star, where = `SELECT * FROM orders`, `SELECT item FROM orders WHERE id = $1 AND total < $2`
+	const where = `SELECT item FROM orders WHERE id = $1 AND total < $2`
 	for range 3 {
 		for slug, want := range map[string]int{"initech": 4, "hooli": 5, "vandelay": 4} {
 			ctx := h.as(t, slug)
-			rows, err := h.Query(ctx, star)
+			rows, err := h.Query(ctx, `TABLE orders`)
 			if err != nil {
 				t.Fatalf("%s: %v", slug, err)
 			}

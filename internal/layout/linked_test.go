@@ -30,6 +30,10 @@ func TestLinkedModules(t *testing.T) {
 			"golang.org/x/net", "golang.org/x/sys", "golang.org/x/text",
 			"google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc", "google.golang.org/protobuf",
 		},
+		"tenant/domain/redirect": {"golang.org/x/net", "golang.org/x/text"},
+		"tenant/domain": slices.Concat(pgx, pgxpool, []string{
+			"github.com/cespare/xxhash/v2", "go.opentelemetry.io/otel", "go.opentelemetry.io/otel/metric", "golang.org/x/net",
+		}),
 		// gocloud's portable type alone links these. No cloud's SDK is among them.
 		"storage storage/filebucket": {
 			"github.com/cespare/xxhash/v2", "github.com/go-logr/logr", "github.com/go-logr/stdr", "github.com/google/uuid",

@@ -93,9 +93,7 @@ func (c *Catalog) Open(ctx context.Context, issuer Issuer) error {
 	if c.opts.Workers > 0 {
 		c.work.Go(c.lookAfter)
 	}
-	if c.opts.Publish != nil {
-		c.work.Go(c.publish)
-	}
+	c.work.Go(c.publish)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -79,18 +80,21 @@ func (c *Catalog) target(ctx context.Context, tx pgx.Tx, id tenant.ID) error {
 
 // room refuses a claim too many, and one by HTTP where the host was in use.
 func (c *Catalog) room(ctx context.Context, tx pgx.Tx, id tenant.ID, host string, method Method) error {
-	var own, others int
+	var own, today, others int
 	var used bool
 	err := tx.QueryRow(ctx, `SELECT
 		(SELECT count(*) FROM partywall_domains.domain WHERE tenant_id = $1 AND state NOT IN ('tombstoned', 'ended')),
+		(SELECT count(*) FROM partywall_domains.domain WHERE tenant_id = $1 AND claimed_at > $3),
 		(SELECT count(*) FROM partywall_domains.domain WHERE host = $2 AND state = 'claimed'),
 		EXISTS (SELECT FROM partywall_domains.domain WHERE host = $2 AND state NOT IN ('claimed', 'ended'))`,
-		id, host).Scan(&own, &others, &used)
+		id, host, c.opts.Clock().Add(-24*time.Hour)).Scan(&own, &today, &others, &used)
 	switch {
 	case err != nil:
 		return translate(err)
 	case own >= c.opts.MaxDomains:
 		return fmt.Errorf("%w: tenant %s has %d", ErrLimit, id, own)
+	case today >= 4*c.opts.MaxDomains: // claims that have ended stay as history
+		return fmt.Errorf("%w: tenant %s has made %d in a day", ErrLimit, id, today)
 	case others >= c.opts.MaxClaims:
 		return fmt.Errorf("%w: %s is claimed by %d tenants", ErrLimit, host, others)
 	case used && method == MethodHTTP:

@@ -63,7 +63,7 @@ func newDirectory(pool *pgxpool.Pool, tenants Tenants, o *Options) *Directory {
 	end()
 	d := &Directory{tenants: tenants, opts: o, memory: memory, feed: pgfeed.Feed{
 		Pool: pool, Table: "partywall_domains.domain", Channel: "partywall_domains",
-		Columns: "id, tenant_id, host, state, main, redirects",
+		Columns: "id, tenant_id, host, state, main, redirects", Living: "state NOT IN ('claimed', 'tombstoned', 'ended')",
 	}}
 	if o.Base != "" {
 		d.suffix = "." + o.Base
@@ -273,11 +273,12 @@ func (d *Directory) watch(ctx context.Context, word chan<- struct{}) {
 }
 
 // Ready reports whether the directory knows what there is: nil if the catalog
-// has answered within the last minute. Hosts are served either way.
+// has answered within the last minute, or three times [Options.Sweep] if that is
+// longer. Hosts are served either way.
 func (d *Directory) Ready(context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if age := d.opts.Clock().Sub(d.heard); age > time.Minute {
+	if age := d.opts.Clock().Sub(d.heard); age > max(time.Minute, 3*d.opts.Sweep) {
 		return fmt.Errorf("domain: catalog not reached for %s: %w", age.Round(time.Second), d.err)
 	}
 	return nil

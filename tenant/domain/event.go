@@ -27,11 +27,8 @@ type Event struct {
 
 const topicPrimary = "domain.primary"
 
-// announce notes what others are to be told, if there is somebody to tell.
+// announce notes what others are to be told, by whichever node tells them.
 func (c *Catalog) announce(ctx context.Context, tx pgx.Tx, topic string, d Domain) error {
-	if c.opts.Publish == nil {
-		return nil
-	}
 	_, err := tx.Exec(ctx, `INSERT INTO partywall_domains.event (topic, tenant_id, host, reason, at) VALUES ($1, $2, $3, $4, $5)`,
 		topic, d.Tenant, d.Host, string(d.Reason), c.opts.Clock())
 	return err
@@ -53,6 +50,15 @@ func (c *Catalog) box() *outbox.Box[Event] {
 			c.opts.Logger.WarnContext(ctx, "domain: telling what happened", "topic", e.Topic, "host", e.Host, "error", err)
 		},
 	}
+}
+
+// eventLife is how long an event waits for somebody to be told of it.
+const eventLife = 30 * 24 * time.Hour
+
+// tidy forgets events that nobody was told of.
+func (c *Catalog) tidy(ctx context.Context) error {
+	_, err := c.pool.Exec(ctx, `DELETE FROM partywall_domains.event WHERE at < $1`, c.opts.Clock().Add(-eventLife))
+	return translate(err)
 }
 
 // careful makes an error of a panic in the host's code.

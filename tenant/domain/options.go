@@ -35,13 +35,15 @@ type Options struct {
 
 	// Prover looks whether claims are proven. Required, unless Workers is -1.
 	Prover Prover
-	// Publish is told what happens to domains, at least once each. Defaults to
-	// nobody.
+	// Publish is told what happens to domains, at least once each. What nobody is
+	// told within 30 days is forgotten. Defaults to nobody on this node.
 	Publish func(ctx context.Context, e Event) error
 
-	// MaxDomains is how many a tenant may have or claim. Defaults to 50.
+	// MaxDomains is how many a tenant may have or claim, and a quarter of how many
+	// it may claim in a day. Defaults to 50.
 	MaxDomains int
-	// MaxClaims is how many tenants may claim one host at once. Defaults to 10.
+	// MaxClaims is how many tenants may claim one host at once. Defaults to 100:
+	// where a few were enough, a few could keep its owner out.
 	MaxClaims int
 	// ClaimLife is how long a claim waits for its proof. Defaults to 7 days.
 	ClaimLife time.Duration
@@ -79,7 +81,7 @@ func (o *Options) withDefaults() Options {
 		filled = *o
 	}
 	filled.MaxDomains = cmp.Or(filled.MaxDomains, 50)
-	filled.MaxClaims = cmp.Or(filled.MaxClaims, 10)
+	filled.MaxClaims = cmp.Or(filled.MaxClaims, 100)
 	filled.ClaimLife = cmp.Or(filled.ClaimLife, 7*24*time.Hour)
 	filled.Recheck = cmp.Or(filled.Recheck, 24*time.Hour)
 	filled.Grace = cmp.Or(filled.Grace, 72*time.Hour)

@@ -133,8 +133,15 @@ func (c *Catalog) publish() {
 	box := c.box()
 	pause := time.NewTicker(c.opts.Sweep)
 	defer pause.Stop()
+	var tidied time.Time
 	for {
-		told, err := box.Empty(c.ctx)
+		told, err := 0, error(nil)
+		if c.opts.Publish != nil {
+			told, err = box.Empty(c.ctx)
+		}
+		if time.Since(tidied) > time.Hour && err == nil {
+			err, tidied = c.tidy(c.ctx), time.Now()
+		}
 		if err != nil && c.ctx.Err() == nil {
 			c.opts.Logger.WarnContext(c.ctx, "domain: telling what happened", "error", err)
 		}

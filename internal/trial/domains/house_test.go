@@ -77,7 +77,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert,errcheck // it listens on TCP
+func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
 // add puts records into the customers' zone, as their owner does with what the
 // instructions say.
@@ -207,7 +207,7 @@ func (p *platform) claim(t *testing.T, who tenant.Tenant, host string) domain.Do
 }
 
 // await waits until a host has come to a state.
-func (p *platform) await(t *testing.T, who tenant.Tenant, host string, state domain.State) domain.Domain {
+func (p *platform) await(t *testing.T, who tenant.Tenant, host string, state domain.State) {
 	t.Helper()
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -217,7 +217,7 @@ func (p *platform) await(t *testing.T, who tenant.Tenant, host string, state dom
 			t.Fatal(err)
 		}
 		if d.State == state {
-			return d
+			return
 		}
 		select {
 		case <-look.C:
@@ -257,6 +257,6 @@ func (w *world) get(t *testing.T, host, path string) (status int, body string, e
 // ask asks the platform's handler, past all certificates.
 func (p *platform) ask(host string) (status int, body string) {
 	out := httptest.NewRecorder()
-	p.handler.ServeHTTP(out, httptest.NewRequest(http.MethodGet, "http://"+host+"/", nil))
+	p.handler.ServeHTTP(out, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+host+"/", nil))
 	return out.Code, out.Body.String()
 }
