@@ -17,11 +17,15 @@ TESTENV := $(GO) run ./internal/testenv -install
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Run the tour of everything on private servers
 	$(GO) run ./examples/recordstore
+
+.PHONY: demo-tls
+demo-tls: $(PEBBLE) ## The same with domains of the tenants' own and HTTPS, by a private authority
+	$(GO) run ./examples/recordstore -tls
 
 .PHONY: test
 test: $(S3) $(PEBBLE) ## Run all tests with -race on private servers, installing what is missing

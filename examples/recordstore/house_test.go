@@ -95,8 +95,12 @@ func (h *house) open(t *testing.T) *chain.Chain {
 // serve has the chain's site wait for a check.
 func (h *house) serve(t *testing.T, c *chain.Chain) {
 	t.Helper()
-	var err error
-	if h.site, err = h.program.listen(t.Context(), c); err != nil {
+	at, err := h.program.open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(at.close)
+	if h.site, err = h.program.listen(c, at, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.close)

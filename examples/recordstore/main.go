@@ -4,6 +4,7 @@
 //
 //	go run ./examples/recordstore
 //	go run ./examples/recordstore -data path/to/chinook -check
+//	make demo-tls
 //
 // It starts a private PostgreSQL, or makes databases of its own on the one in
 // DATABASE_URL, fills them, opens a new store of each kind and prints what each
@@ -12,6 +13,9 @@
 // and invoices are files in a temporary folder. Nothing is left behind but the
 // wall's own roles, which may be another database's too and which nobody can log
 // in as.
+//
+// With -tls the stores have domains of their own as well, and are served over
+// HTTPS: the DNS server and the certificate authority are the program's own too.
 //
 // With -data it reads the CSV files of the Chinook sample database, otherwise it
 // makes up its records. With -check it visits and attacks itself over HTTP
@@ -55,6 +59,7 @@ func main() {
 type program struct {
 	addr, dir string
 	check     bool
+	tls       bool
 	log       *slog.Logger
 }
 
@@ -85,16 +90,29 @@ func run(ctx context.Context, args []string, getenv func(string) string, out io.
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	at, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer at.close()
 	config, err := p.place(ctx, server, redis, folder)
 	if err != nil {
 		return err
+	}
+	var w *world
+	if p.tls {
+		if w, err = newWorld(ctx, at, folder); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, w.stop(context.WithoutCancel(ctx))) }()
+		config.Domains = w.domains()
 	}
 	c, err := chain.Open(ctx, config, data)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	s, err := p.listen(ctx, c)
+	s, err := p.listen(c, at, w)
 	if err != nil {
 		return err
 	}
@@ -113,6 +131,7 @@ func parse(args []string, usage io.Writer) (*program, error) {
 	flags.StringVar(&p.addr, "addr", "127.0.0.1:8080", "`address` to serve on; another port is taken if this one is")
 	flags.StringVar(&p.dir, "data", "", "`folder` with Chinook's CSV files, instead of made-up records")
 	flags.BoolVar(&p.check, "check", false, "visit and attack the stores, and exit")
+	flags.BoolVar(&p.tls, "tls", false, "give stores domains of their own, with certificates of a private authority; it is Pebble, which make demo-tls builds")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/partywall/partywall/examples/recordstore/chain"
@@ -24,11 +25,11 @@ var errCheck = errors.New("the check has failed")
 // site is a chain that is being served.
 type site struct {
 	chain      *chain.Chain
-	listener   net.Listener
-	http       *http.Server
+	ports      *ports
+	servers    []*http.Server
 	gatewayKey []byte
 	done       chan error
-	note       string // about the address
+	world      *world // nil without domains
 }
 
 // keySize is what httptenant.Signed asks for at least.
@@ -36,42 +37,42 @@ const keySize = 32
 
 // listen begins to serve. The playground of attackers is open only to a check,
 // on a port that nobody has been told.
-func (p *program) listen(ctx context.Context, c *chain.Chain) (*site, error) {
-	s := &site{chain: c, gatewayKey: make([]byte, keySize), done: make(chan error, 1)}
+func (p *program) listen(c *chain.Chain, at *ports, w *world) (*site, error) {
+	s := &site{chain: c, ports: at, world: w, gatewayKey: make([]byte, keySize), done: make(chan error, 2)}
 	rand.Read(s.gatewayKey) // never fails; it ends the program instead
 	joining, err := p.signUp(s)
 	if err != nil {
 		return nil, err
 	}
-	handler, err := web.New(parts(c), &web.Options{GatewayKey: s.gatewayKey, SignUp: joining, Playground: p.check, Logger: p.log})
+	options := &web.Options{GatewayKey: s.gatewayKey, SignUp: joining, Playground: p.check, Plain: s.host(), Logger: p.log}
+	if w != nil {
+		options.DNS, options.Secure = w.add, s.secureHost()
+	}
+	handler, err := web.New(parts(c), options)
 	if err != nil {
 		return nil, err
 	}
-	addr := p.addr
-	if p.check {
-		addr = "127.0.0.1:0"
+	plain := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	plain.RegisterOnShutdown(joining.Close)
+	s.servers = append(s.servers, plain)
+	if w != nil {
+		plain.Handler = c.Certificates.HTTPHandler(handler) // which answers the authority
+		secure := c.Certificates.Server(handler)
+		s.servers = append(s.servers, secure)
+		go func() { s.done <- secure.ServeTLS(at.secure, "", "") }()
 	}
-	var config net.ListenConfig
-	if s.listener, err = config.Listen(ctx, "tcp", addr); err != nil {
-		host, _, splitErr := net.SplitHostPort(addr)
-		if splitErr != nil {
-			return nil, err
-		}
-		s.note = fmt.Sprintf("%s is not to be had (%v), so another port it is.\n", addr, err)
-		if s.listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
-			return nil, err
-		}
-	}
-	s.http = &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	s.http.RegisterOnShutdown(joining.Close)
-	go func() { s.done <- s.http.Serve(s.listener) }()
+	go func() { s.done <- plain.Serve(at.plain) }()
 	return s, nil
 }
 
 // host is the chain's own, with the port.
 func (s *site) host() string {
-	_, port, _ := net.SplitHostPort(s.listener.Addr().String()) // every TCP address has one
-	return net.JoinHostPort(web.Base, port)
+	return net.JoinHostPort(web.Base, strconv.Itoa(portOf(s.ports.plain)))
+}
+
+// secureHost is the same by HTTPS.
+func (s *site) secureHost() string {
+	return net.JoinHostPort(web.Base, strconv.Itoa(portOf(s.ports.secure)))
 }
 
 // address is where a store is found.
@@ -79,25 +80,32 @@ func (s *site) address(slug string) string { return "http://" + slug + "." + s.h
 
 // parts is what a chain's pages are made from.
 func parts(c *chain.Chain) web.Parts {
-	return web.Parts{Tenants: c.Tenants, DB: c.DB, Cache: c.Cache, Files: c.Files, Depot: c.Depot}
+	return web.Parts{Tenants: c.Tenants, DB: c.DB, Cache: c.Cache, Files: c.Files, Depot: c.Depot, Domains: c.Domains}
 }
 
-// close ends the server, and gives what is under way a moment.
+// close ends the servers, and gives what is under way a moment.
 func (s *site) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
-	if err := s.http.Shutdown(ctx); err != nil {
-		_ = s.http.Close() // there is nobody left to be told
+	for _, server := range s.servers {
+		if err := server.Shutdown(ctx); err != nil {
+			_ = server.Close() // there is nobody left to be told
+		}
 	}
 }
 
 // serve says where to look, and returns when ctx ends.
 func (s *site) serve(ctx context.Context, out io.Writer) error {
-	if _, err := io.WriteString(out, s.note); err != nil {
+	if _, err := io.WriteString(out, s.ports.note); err != nil {
 		return err
 	}
 	if err := s.open(ctx, out); err != nil {
 		return err
+	}
+	if s.world != nil {
+		if err := s.moveIn(ctx, out); err != nil {
+			return err
+		}
 	}
 	if err := s.greet(ctx, out); err != nil {
 		return err
@@ -165,7 +173,7 @@ func (s *site) check(ctx context.Context, config chain.Config, data *records.Cha
 // target is what a check is told of the site.
 func (s *site) target(ctx context.Context, config chain.Config, data *records.Chain) (check.Config, error) {
 	target := check.Config{
-		Addr: s.listener.Addr().String(), Data: data, App: config.App, Redis: config.Redis, GatewayKey: s.gatewayKey,
+		Addr: s.ports.plain.Addr().String(), Data: data, App: config.App, Redis: config.Redis, GatewayKey: s.gatewayKey,
 	}
 	for t, err := range s.chain.Tenants.All(ctx, tenant.Query{Strategy: tenant.Database}) {
 		if err != nil {

@@ -51,6 +51,7 @@ type CA struct {
 	child       *process.Child
 	server      *x509.CertPool // who signed its own two servers
 	roots       *x509.CertPool
+	pem         []byte // of roots
 }
 
 // Find returns the program: the one in PATH, else the newest that make has put
@@ -202,7 +203,7 @@ func (c *CA) readRoots(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.roots = x509.NewCertPool()
+	c.roots, c.pem = x509.NewCertPool(), root
 	if !c.roots.AppendCertsFromPEM(root) {
 		return errors.New("acmetest: the root is no certificate")
 	}
@@ -217,6 +218,9 @@ func (c *CA) Server() *x509.CertPool { return c.server }
 
 // Roots returns who has signed what the authority has issued.
 func (c *CA) Roots() *x509.CertPool { return c.roots }
+
+// PEM returns those of Roots as a file for other programs, such as curl.
+func (c *CA) PEM() []byte { return c.pem }
 
 // Revoked reports what the authority says of a certificate.
 func (c *CA) Revoked(ctx context.Context, cert *x509.Certificate) (bool, error) {

@@ -1,6 +1,7 @@
 package dnstest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -34,13 +35,23 @@ func (s *Server) Load(origin string, records ...string) error {
 	return nil
 }
 
-// Set replaces the records of a name and type by these. They are all of one name
-// and type, of a zone that the server has, and written with full names.
+// Set is [Server.Replace] for tests.
 func (s *Server) Set(tb testing.TB, records ...string) {
 	tb.Helper()
+	if err := s.Replace(records...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// Replace replaces the records of a name and type by these. They are all of one
+// name and type, of a zone that the server has, and written with full names.
+func (s *Server) Replace(records ...string) error {
 	all, err := parse(".", records)
 	if err != nil {
-		tb.Fatal(err)
+		return err
+	}
+	if len(all) == 0 {
+		return errors.New("dnstest: no records")
 	}
 	h := all[0].Header()
 	s.Remove(h.Name, h.Rrtype)
@@ -48,9 +59,10 @@ func (s *Server) Set(tb testing.TB, records ...string) {
 	defer s.mu.Unlock()
 	origin := s.origin(h.Name)
 	if origin == "" {
-		tb.Fatalf("dnstest: no zone for %s", h.Name)
+		return fmt.Errorf("dnstest: no zone for %s", h.Name)
 	}
 	s.zones[origin] = append(s.zones[origin], all...)
+	return nil
 }
 
 // Remove takes the records of a name and type away.

@@ -105,8 +105,8 @@ func (o *Options) validate() error {
 	var errs []error
 	name := func(field string, value *string) {
 		one, err := hostname.Normalize(*value)
-		if err != nil || strings.Contains(*value, ":") || !strings.Contains(one, ".") {
-			errs = append(errs, invalid("Options.%s: %q is not a host name of two labels or more", field, *value))
+		if err != nil || strings.Contains(*value, ":") {
+			errs = append(errs, invalid("Options.%s: %q is not a host name", field, *value))
 		}
 		*value = one
 	}

@@ -31,3 +31,32 @@ func (c *Catalog) Deprovision(ctx context.Context, t tenant.Tenant) error {
 	}
 	return err
 }
+
+// Certificates is what a new tenant's subdomain is served with; see
+// [Catalog.Certificates].
+type Certificates struct{ catalog *Catalog }
+
+// Certificates makes certificates a part of a tenant's life, as
+// provisioning.Resource, behind the one of its name. Where a wildcard covers the
+// platform's subdomains that is a look whether it is there; else each gets its
+// own. Without [Options.Base] or an [Issuer] there is nothing to do.
+func (c *Catalog) Certificates() Certificates { return Certificates{c} }
+
+// Provision gets the certificate of the tenant's subdomain. It may be repeated.
+func (s Certificates) Provision(ctx context.Context, t tenant.Tenant) error {
+	c := s.catalog
+	if c.issuer == nil || c.opts.Base == "" {
+		return nil
+	}
+	return c.issuer.Issue(ctx, t.Slug+"."+c.opts.Base)
+}
+
+// Deprovision makes the certificate of the tenant's subdomain go away, unless
+// others share it. It may be repeated.
+func (s Certificates) Deprovision(ctx context.Context, t tenant.Tenant) error {
+	c := s.catalog
+	if c.issuer == nil || c.opts.Base == "" {
+		return nil
+	}
+	return c.issuer.Forget(ctx, t.Slug+"."+c.opts.Base, false)
+}

@@ -297,7 +297,7 @@ func TestCatalogAway(t *testing.T) {
 
 func TestNewRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	_, err := domain.New(nil, nil, &domain.Options{Base: "localhost", Own: []string{"a.b"}, Grace: -1})
+	_, err := domain.New(nil, nil, &domain.Options{Base: "local host", Own: []string{"a.b"}, Grace: -1})
 	if !errors.Is(err, domain.ErrInvalid) {
 		t.Fatal(err)
 	}

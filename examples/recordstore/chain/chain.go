@@ -20,6 +20,8 @@ import (
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/provisioning"
 	"github.com/partywall/partywall/storage"
+	"github.com/partywall/partywall/tenant/domain"
+	"github.com/partywall/partywall/tenant/domain/autotls"
 	"github.com/partywall/partywall/tenant/pgtenant"
 )
 
@@ -40,6 +42,8 @@ type Config struct {
 	// Folder is where the stores' files are kept, and FilesPath the path that
 	// signed URLs lead to, on the chain's own host.
 	Folder, FilesPath string
+	// Domains says how stores have domains of their own; nil is not at all.
+	Domains *Domains
 	// Logger may be nil.
 	Logger *slog.Logger
 }
@@ -55,6 +59,10 @@ type Chain struct {
 	Files *storage.Buckets
 	// Depot serves files by signed URL.
 	Depot http.Handler
+	// Domains are the stores' own, with certificates by Certificates; both are nil
+	// where they have none.
+	Domains      *domain.Catalog
+	Certificates *autotls.Manager
 	// Engine makes new stores.
 	Engine *provisioning.Engine
 
@@ -102,6 +110,9 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 	if err = c.openFiles(ctx, config); err != nil {
 		return nil, err
 	}
+	if err = c.openDomains(ctx, config); err != nil {
+		return nil, err
+	}
 	if err = c.openEngine(ctx, config, migrations); err != nil {
 		return nil, err
 	}
@@ -117,6 +128,10 @@ func Open(ctx context.Context, config Config, data *records.Chain) (_ *Chain, er
 func (c *Chain) Close() {
 	if c.Engine != nil {
 		c.closeEngine()
+	}
+	if c.Domains != nil {
+		c.Domains.Close()
+		c.Certificates.Close()
 	}
 	if c.Files != nil {
 		_ = c.Files.Close() // they are read and written whole: nothing is under way

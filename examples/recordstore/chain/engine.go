@@ -40,16 +40,17 @@ func (c *Chain) openEngine(ctx context.Context, config Config, migrations *schem
 		}
 		return where, err
 	}
-	c.Engine, err = provisioning.New(c.catalog, c.Tenants, &provisioning.Options{
-		Lifecycle: &provisioning.Lifecycle{
-			Database:  c.DB,
-			Resources: map[string]provisioning.Resource{"storage": c.Files, "cache": c.Cache},
-			Place:     place,
-			Seed:      provisioning.Seed(c.DB, provisioning.SeedSQL(seed, "seed/*.sql")),
-			Verify:    fleet.Verify,
-		},
-		Logger: config.Logger,
-	})
+	life := &provisioning.Lifecycle{
+		Database:  c.DB,
+		Resources: map[string]provisioning.Resource{"storage": c.Files, "cache": c.Cache},
+		Place:     place,
+		Seed:      provisioning.Seed(c.DB, provisioning.SeedSQL(seed, "seed/*.sql")),
+		Verify:    fleet.Verify,
+	}
+	if c.Domains != nil {
+		life.Domain, life.Certificate = c.Domains, c.Domains.Certificates()
+	}
+	c.Engine, err = provisioning.New(c.catalog, c.Tenants, &provisioning.Options{Lifecycle: life, Logger: config.Logger})
 	if err != nil {
 		return err
 	}

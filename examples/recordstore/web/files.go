@@ -114,7 +114,7 @@ func (s *site) linkCover(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.Redirect(w, r, "http://"+baseOf(r)+signed, http.StatusSeeOther) //nolint:gosec // G710: of the client's words it has the port alone
+	http.Redirect(w, r, "http://"+s.baseOf(r)+signed, http.StatusSeeOther) //nolint:gosec // G710: of the client's words it has the port alone
 	return nil
 }
 

@@ -46,6 +46,8 @@ type storeView struct {
 	Tenant tenant.Tenant
 	Host   string // of the chain, with the port
 	Upkeep upkeep
+	// Domains is where the store's own domains are looked after, "" for nowhere.
+	Domains string
 }
 
 // BestYear is the highest bar.
@@ -69,12 +71,15 @@ func (s *site) storePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view := &storeView{Tenant: t, Host: baseOf(r)}
+	view := &storeView{Tenant: t, Host: s.baseOf(r)}
 	if view.sales, err = s.sales(r.Context()); err != nil {
 		return err
 	}
 	if view.Upkeep, err = s.upkeep(r.Context(), t); err != nil {
 		return err
+	}
+	if s.Domains != nil {
+		view.Domains = PathDomains
 	}
 	return s.show(w, "store.html", view)
 }
@@ -92,7 +97,7 @@ func (s *site) cataloguePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	view := &catalogueView{Tenant: t, Host: baseOf(r)}
+	view := &catalogueView{Tenant: t, Host: s.baseOf(r)}
 	if view.Albums, err = s.catalogue(r.Context()); err != nil {
 		return err
 	}
@@ -141,7 +146,7 @@ func (v *chainView) Pair() *neighbours {
 
 // chainPage has no tenant, and so no way to any store's rows.
 func (s *site) chainPage(w http.ResponseWriter, r *http.Request) error {
-	view := &chainView{Host: baseOf(r), Header: Header, Groups: []chainGroup{
+	view := &chainView{Host: s.baseOf(r), Header: Header, Groups: []chainGroup{
 		{Strategy: tenant.Database}, {Strategy: tenant.Schema}, {Strategy: tenant.Shared},
 	}}
 	if s.signUp != nil {
@@ -160,8 +165,11 @@ func (s *site) chainPage(w http.ResponseWriter, r *http.Request) error {
 	return s.show(w, "chain.html", view)
 }
 
-// baseOf is the host of the chain as the client reaches it.
-func baseOf(r *http.Request) string {
+// baseOf is the host of the chain as the client reaches it by HTTP.
+func (s *site) baseOf(r *http.Request) string {
+	if r.TLS != nil && s.plain != "" {
+		return s.plain
+	}
 	if _, port, err := net.SplitHostPort(r.Host); err == nil {
 		return net.JoinHostPort(Base, port)
 	}

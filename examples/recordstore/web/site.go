@@ -11,7 +11,9 @@ import (
 	"html/template"
 	"iter"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,6 +24,8 @@ import (
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/storage"
 	"github.com/partywall/partywall/tenant"
+	"github.com/partywall/partywall/tenant/domain"
+	"github.com/partywall/partywall/tenant/domain/redirect"
 	"github.com/partywall/partywall/tenant/httptenant"
 )
 
@@ -41,7 +45,7 @@ type Tenants interface {
 	All(ctx context.Context, q tenant.Query) iter.Seq2[tenant.Tenant, error]
 }
 
-// Parts are what the site is made from, all of them required.
+// Parts are what the site is made from.
 type Parts struct {
 	Tenants Tenants
 	// DB, Cache and Files are the stores' rows, cached values and files.
@@ -50,6 +54,9 @@ type Parts struct {
 	Files *storage.Buckets
 	// Depot serves files by the signed URLs of Files, below [PathFiles].
 	Depot http.Handler
+	// Domains are the stores' own; nil where they have none, which is the only
+	// part that may be missing.
+	Domains *domain.Catalog
 }
 
 // Options are what [New] may be told.
@@ -60,6 +67,13 @@ type Options struct {
 	// SignUp takes in new stores, at [PathSignUp] and below. Defaults to the
 	// chain staying as it is.
 	SignUp http.Handler
+	// DNS adds a record to a store's own domain, in place of its owner, who would
+	// do so at a provider. Defaults to nobody doing that.
+	DNS func(domain.Record) error
+	// Plain and Secure are the addresses, as host:port, at which the chain is
+	// served by HTTP and by HTTPS. Default to whatever a request was sent to, and
+	// to no HTTPS.
+	Plain, Secure string
 	// Playground adds routes that run any SQL and any commands of Redis that a
 	// client sends, and open files by any name, for an attacker to try the wall.
 	// Never serve it to anybody else. Defaults to no such routes.
@@ -75,6 +89,9 @@ type site struct {
 	edge   *httptenant.Edge
 	pages  *template.Template
 	signUp http.Handler // nil for none
+	dns    func(domain.Record) error
+	plain  string
+	secure string
 	log    *slog.Logger
 }
 
@@ -84,12 +101,15 @@ func New(parts Parts, opts *Options) (http.Handler, error) {
 		opts = &Options{}
 	}
 	resolver := httptenant.Subdomain(Base)
+	if parts.Domains != nil {
+		resolver = httptenant.FirstOf(resolver, httptenant.CustomDomain(parts.Domains.Owner))
+	}
 	if opts.GatewayKey != nil {
 		// A request may be named by its host, or by the gateway, or by both;
 		// where they disagree it is refused.
 		resolver = httptenant.FirstOf(resolver, httptenant.Header(Header, httptenant.Signed(opts.GatewayKey)))
 	}
-	s := &site{Parts: parts, signUp: opts.SignUp, log: opts.Logger}
+	s := &site{Parts: parts, signUp: opts.SignUp, dns: opts.DNS, plain: opts.Plain, secure: opts.Secure, log: opts.Logger}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -100,7 +120,22 @@ func New(parts Parts, opts *Options) (http.Handler, error) {
 	if s.pages, err = parsePages(); err != nil {
 		return nil, err
 	}
-	return s.edge.Wrap(s.routes(opts.Playground)), nil
+	all := s.edge.Wrap(s.routes(opts.Playground))
+	if parts.Domains == nil {
+		return all, nil
+	}
+	return s.redirected(all)
+}
+
+// redirected puts the redirects of stores' own domains in front of a handler.
+func (s *site) redirected(next http.Handler) (http.Handler, error) {
+	port := 0
+	if _, text, err := net.SplitHostPort(s.secure); err == nil {
+		if port, err = strconv.Atoi(text); err != nil {
+			return nil, fmt.Errorf("web: Options.Secure: %w", err)
+		}
+	}
+	return redirect.New(s.Domains, next, &redirect.Options{HTTPSPort: port})
 }
 
 func (s *site) routes(playground bool) *http.ServeMux {
@@ -128,6 +163,9 @@ func (s *site) routes(playground bool) *http.ServeMux {
 	mux.Handle("DELETE /api/customers/{id}", s.handle(s.deleteCustomer))
 	mux.Handle("PUT /api/covers/{id}", s.handle(s.putCover))
 	mux.Handle("DELETE /api/covers/{id}", s.handle(s.deleteCover))
+	if s.Domains != nil {
+		s.addDomains(mux)
+	}
 	if playground {
 		s.addPlayground(mux)
 		s.addHoles(mux)
