@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -43,16 +44,13 @@ func newWorld(ctx context.Context, at *ports, folder string) (*world, error) {
 // domains is what the chain is told of the world.
 func (w *world) domains() *chain.Domains {
 	return &chain.Domains{
-		Base: web.Base, Edge: edge, Resolver: w.Resolver(), Dial: w.Dial,
+		Base: web.Base, Edge: edge, Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}, Resolver: w.Resolver(), Dial: w.Dial,
 		Directory: w.Directory(), Server: w.Server(), HTTPSPort: w.port,
 	}
 }
 
 // add adds a record to a store's zone, as its owner does at a provider.
 func (w *world) add(r domain.Record) error {
-	if r.Type == "ALIAS" { // which a provider makes an address of
-		return w.Set(r.Name + ". A 127.0.0.1")
-	}
 	if r.Type == "CNAME" {
 		r.Value += "."
 	}

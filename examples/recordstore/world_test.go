@@ -63,8 +63,12 @@ func TestServeDomains(t *testing.T) {
 		t.Errorf("no instructions:\n%s", body)
 	}
 	post("records", "flip-side.test")
-	for looks := time.NewTicker(50 * time.Millisecond); !strings.Contains(body, "resolve flip-side.test:"); <-looks.C {
-		if t.Context().Err() != nil {
+	looks, late := time.NewTicker(50*time.Millisecond), time.After(time.Minute)
+	defer looks.Stop()
+	for !strings.Contains(body, "resolve flip-side.test:") {
+		select {
+		case <-looks.C:
+		case <-late:
 			t.Fatalf("never active:\n%s", body)
 		}
 		_, body = v.get(t, page)

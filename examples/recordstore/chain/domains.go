@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/partywall/partywall/tenant/domain"
@@ -17,6 +18,8 @@ type Domains struct {
 	// Base is what stores' subdomains are below, and Edge what the targets of
 	// their own domains are.
 	Base, Edge string
+	// Addresses are where the edge is.
+	Addresses []netip.Addr
 	// Resolver is the host:port of the DNS server to ask, and Dial how to get to
 	// it and to those that it names.
 	Resolver string
@@ -34,13 +37,19 @@ func (c *Chain) openDomains(ctx context.Context, config Config) error {
 	if d == nil {
 		return nil
 	}
-	prover, err := proof.New([]string{d.Resolver}, &proof.Options{Dial: d.Dial})
+	var edge []netip.Prefix
+	for _, a := range d.Addresses {
+		edge = append(edge, netip.PrefixFrom(a, a.BitLen()))
+	}
+	prover, err := proof.New([]string{d.Resolver}, &proof.Options{Dial: d.Dial, Edge: edge})
 	if err != nil {
 		return err
 	}
 	// A visitor of the example does not wait for what is once a day elsewhere.
 	const often = 200 * time.Millisecond
-	domains, err := domain.New(c.catalog, c.Tenants, &domain.Options{Base: d.Base, Edge: d.Edge, Prover: prover, Sweep: often, Logger: config.Logger})
+	domains, err := domain.New(c.catalog, c.Tenants, &domain.Options{
+		Base: d.Base, Edge: d.Edge, Addresses: d.Addresses, Prover: prover, Sweep: often, Logger: config.Logger,
+	})
 	if err != nil {
 		return err
 	}

@@ -70,11 +70,7 @@ func TestOnDemand(t *testing.T) {
 	if _, err := p.pool.Exec(t.Context(), `UPDATE partywall_domains.domain SET state = 'verified'`); err != nil {
 		t.Fatal(err)
 	}
-	for !p.domains.MayServe(host) {
-		if t.Context().Err() != nil {
-			t.Fatal("not heard of")
-		}
-	}
+	until(t, func() bool { return p.domains.MayServe(host) }, func() string { return "not heard of" })
 	if status, body, err := w.get(t, host, "/"); err != nil || status != 200 || body != "this is acme" {
 		t.Errorf("%d %q %v", status, body, err)
 	}
@@ -103,11 +99,7 @@ func TestNoHint(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.await(t, acme, gone, domain.Tombstoned)
-	for p.domains.MayServe(gone) {
-		if t.Context().Err() != nil {
-			t.Fatal("still served")
-		}
-	}
+	until(t, func() bool { return !p.domains.MayServe(gone) }, func() string { return "still served" })
 	_, nobody := p.ask("nobody." + zone)
 	for _, host := range []string{gone, claimed, "nobody." + zone} {
 		if status, body := p.ask(host); status != 404 || body != nobody {
@@ -144,15 +136,10 @@ func TestRedirectsComeFirst(t *testing.T) {
 	if _, err := p.domains.SetRedirects(t.Context(), acme.ID, old, redirect.Rules{HTTPS: true, ToPrimary: true}); err != nil {
 		t.Fatal(err)
 	}
-	for {
+	until(t, func() bool {
 		site, _ := p.domains.Site(old)
-		if site.Rules.ToPrimary && site.Primary == main {
-			break
-		}
-		if t.Context().Err() != nil {
-			t.Fatal("not heard of")
-		}
-	}
+		return site.Rules.ToPrimary && site.Primary == main
+	}, func() string { return "not heard of" })
 	want := "https://" + main + "/a?b=c"
 	if status, at, err := w.get(t, old, "/a?b=c"); status != 308 || at != want || err != nil {
 		t.Errorf("%d %q %v, want %q", status, at, err, want)

@@ -209,20 +209,27 @@ func (p *platform) claim(t *testing.T, who tenant.Tenant, host string) domain.Do
 // await waits until a host has come to a state.
 func (p *platform) await(t *testing.T, who tenant.Tenant, host string, state domain.State) {
 	t.Helper()
-	look := time.NewTicker(20 * time.Millisecond)
-	defer look.Stop()
-	for {
-		d, err := p.domains.Get(t.Context(), who.ID, host)
-		if err != nil {
+	var d domain.Domain
+	until(t, func() bool {
+		var err error
+		if d, err = p.domains.Get(t.Context(), who.ID, host); err != nil {
 			t.Fatal(err)
 		}
-		if d.State == state {
-			return
-		}
+		return d.State == state
+	}, func() string { return fmt.Sprintf("%s stays %s %s", host, d.State, d.Reason) })
+}
+
+// until waits for something, and fails with what is instead when that takes a
+// minute.
+func until(t *testing.T, done func() bool, instead func() string) {
+	t.Helper()
+	look, late := time.NewTicker(20*time.Millisecond), time.After(time.Minute)
+	defer look.Stop()
+	for !done() {
 		select {
 		case <-look.C:
-		case <-t.Context().Done():
-			t.Fatalf("%s stays %s %s", host, d.State, d.Reason)
+		case <-late:
+			t.Fatal(instead())
 		}
 	}
 }
