@@ -28,6 +28,9 @@ type report struct {
 	BytesPerTenant float64      `json:"bytes_per_tenant,omitempty"`
 	Resolution     []Resolution `json:"resolution,omitempty"`
 
+	Domains cells   `json:"domains,omitempty"`
+	Starts  []Start `json:"starts,omitempty"`
+
 	Latencies []Latency `json:"latencies,omitempty"`
 }
 
@@ -62,11 +65,24 @@ func (r *report) markdown(w io.Writer) error {
 			fmt.Fprintf(&text, "| %s | %.0f | %d | %d |\n", line.Name, line.Nanos, line.Allocs, line.Bytes)
 		}
 	}
+	if len(r.Domains) > 0 {
+		r.domains(&text)
+	}
 	latencies(&text, r.Latencies)
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
+}
+
+// domains prints the tables of tenants' hosts.
+func (r *report) domains(text *strings.Builder) {
+	fmt.Fprintf(text, "\nHosts of tenants; a ratio is to crypto/tls or to a Go map in the same round. µs are of one handshake, or of %d look-ups.\n", many)
+	r.Domains.tables(text)
+	text.WriteString("\n| start | seconds | bytes each |\n| --- | ---: | ---: |\n")
+	for _, s := range r.Starts {
+		fmt.Fprintf(text, "| %d %s | %.2f | %.0f |\n", s.Count, s.Of, s.Seconds, s.Bytes)
+	}
 }
 
 // cells are the figures of several tables.
