@@ -58,7 +58,7 @@ func (s *settings) measureDomains(ctx context.Context, r *report) (err error) {
 		return fmt.Errorf("domains: %w", err)
 	}
 	defer func() { err = errors.Join(err, e.close(ctx)) }()
-	benches, err := e.benches(s.only)
+	benches, err := e.benches(ctx, s.only)
 	if err != nil {
 		return fmt.Errorf("domains: %w", err)
 	}

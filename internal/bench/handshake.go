@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,9 +26,18 @@ const drawn = 1 << 16
 // look reports whether a host was found.
 type look func(host string) bool
 
+// finder is one way to look something up. open is called once for each
+// goroutine.
+type finder struct {
+	name string
+	open func() look
+}
+
+func always(f look) func() look { return func() look { return f } }
+
 // benches are what a node does all the time, beside what somebody would write by
 // hand.
-func (e *edge) benches(only string) (out []*bench, _ error) {
+func (e *edge) benches(ctx context.Context, only string) (out []*bench, _ error) {
 	byHand, err := e.byHand()
 	if err != nil {
 		return nil, err
@@ -39,14 +49,14 @@ func (e *edge) benches(only string) (out []*bench, _ error) {
 		ways  []finder
 	}{
 		{"certificate", e.certificates, e.certificateWays(byHand)},
-		{"host", e.hosts, e.hostWays()},
+		{"host", e.hosts, e.hostWays(ctx)},
 	} {
 		hosts := draws(among.count)
-		alone := &bench{transport: "find a " + among.thing, statement: fmt.Sprintf("among %d", among.count)}
-		crowd := &bench{transport: alone.transport, statement: alone.statement + ", in parallel"}
+		what := fmt.Sprintf("%s among %d", among.thing, among.count)
+		alone, crowd := &bench{transport: what, statement: "one at a time"}, &bench{transport: what, statement: "in parallel"}
 		for _, w := range among.ways {
-			alone.ways = append(alone.ways, &way{name: w.name, run: lookUp(w.look, hosts)})
-			crowd.ways = append(crowd.ways, &way{name: w.name, run: lookUpInParallel(w.look, hosts)})
+			alone.ways = append(alone.ways, &way{name: w.name, run: lookUp(w.open, hosts)})
+			crowd.ways = append(crowd.ways, &way{name: w.name, run: lookUpInParallel(w.open, hosts)})
 		}
 		all = append(all, alone, crowd)
 	}
@@ -56,12 +66,6 @@ func (e *edge) benches(only string) (out []*bench, _ error) {
 		}
 	}
 	return out, nil
-}
-
-// finder is one way to look something up.
-type finder struct {
-	name string
-	look look
 }
 
 // draws are hosts out of the first count, in no order. Each has its own memory,
@@ -97,29 +101,37 @@ func (e *edge) certificateWays(byHand map[string]*tls.Certificate) []finder {
 	plain := func(host string) bool { return byHand[host] != nil }
 	show := e.manager.TLSConfig().GetCertificate
 	protocols := []string{"h2", "http/1.1"}
-	return []finder{{"a Go map, by hand", plain}, {"the same again", plain}, {"autotls", func(host string) bool {
-		c, err := show(&tls.ClientHelloInfo{ServerName: host, SupportedProtos: protocols})
-		return c != nil && err == nil
+	return []finder{{"a Go map, by hand", always(plain)}, {"the same again", always(plain)}, {"autotls", func() look {
+		hello := &tls.ClientHelloInfo{SupportedProtos: protocols} // which crypto/tls makes for each handshake, whoever serves
+		return func(host string) bool {
+			hello.ServerName = host
+			c, err := show(hello)
+			return c != nil && err == nil
+		}
 	}}}
 }
 
-func (e *edge) hostWays() []finder {
+func (e *edge) hostWays(ctx context.Context) []finder {
 	owners := map[string]*tenant.Tenant{}
 	for i := range e.hosts {
 		owners[certtest.Host(i)] = &tenant.Tenant{Status: tenant.Active}
 	}
 	plain := func(host string) bool { return owners[host].Status == tenant.Active }
-	return []finder{{"a Go map, by hand", plain}, {"the same again", plain}, {"Owner", func(host string) bool {
-		_, err := e.catalog.Owner(nil, host) //nolint:staticcheck // SA1012: it waits for nothing
+	owner := func(host string) bool {
+		_, err := e.catalog.Owner(ctx, host)
 		return err == nil
-	}}, {"MayServe", e.catalog.MayServe}}
+	}
+	return []finder{
+		{"a Go map, by hand", always(plain)}, {"the same again", always(plain)}, {"Owner", always(owner)}, {"MayServe", always(e.catalog.MayServe)},
+	}
 }
 
 var errNotFound = errors.New("a host was not found")
 
 // lookUp looks many hosts up, one after the other.
-func lookUp(find look, hosts []string) func(i int) error {
+func lookUp(open func() look, hosts []string) func(i int) error {
 	return func(i int) error {
+		find := open()
 		for n := range many {
 			if !find(hosts[(i*many+n)%len(hosts)]) {
 				return errNotFound
@@ -130,8 +142,8 @@ func lookUp(find look, hosts []string) func(i int) error {
 }
 
 // lookUpInParallel has each processor look many hosts up.
-func lookUpInParallel(find look, hosts []string) func(i int) error {
-	one := lookUp(find, hosts)
+func lookUpInParallel(open func() look, hosts []string) func(i int) error {
+	one := lookUp(open, hosts)
 	processors := runtime.GOMAXPROCS(0)
 	return func(i int) error {
 		var missed atomic.Bool

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -97,13 +98,14 @@ func (all cells) tables(text *strings.Builder) {
 
 // table prints the table of one transport.
 func (all cells) table(text *strings.Builder, transport string) {
-	statements := all.distinct(func(c Cell) string { return c.Statement })
+	here := slices.DeleteFunc(slices.Clone(all), func(c Cell) bool { return c.Transport != transport })
+	statements := here.distinct(func(c Cell) string { return c.Statement })
 	fmt.Fprintf(text, "\n| %s |", transport)
 	for _, s := range statements {
 		fmt.Fprintf(text, " %s |", s)
 	}
 	text.WriteString("\n| --- |" + strings.Repeat(" --- |", len(statements)) + "\n")
-	for _, way := range all.distinct(func(c Cell) string { return c.Way }) {
+	for _, way := range here.distinct(func(c Cell) string { return c.Way }) {
 		var line strings.Builder
 		found := false
 		for _, s := range statements {
