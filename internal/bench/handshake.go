@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/partywall/partywall/internal/certtest"
 	"github.com/partywall/partywall/tenant"
@@ -98,7 +99,10 @@ func (e *edge) byHand() (map[string]*tls.Certificate, error) {
 }
 
 func (e *edge) certificateWays(byHand map[string]*tls.Certificate) []finder {
-	plain := func(host string) bool { return byHand[host] != nil }
+	plain := func(host string) bool {
+		c := byHand[host]
+		return c != nil && len(c.Certificate) > 0
+	}
 	show := e.manager.TLSConfig().GetCertificate
 	protocols := []string{"h2", "http/1.1"}
 	return []finder{{"a Go map, by hand", always(plain)}, {"the same again", always(plain)}, {"autotls", func() look {
@@ -112,11 +116,11 @@ func (e *edge) certificateWays(byHand map[string]*tls.Certificate) []finder {
 }
 
 func (e *edge) hostWays(ctx context.Context) []finder {
-	owners := map[string]*tenant.Tenant{}
+	owners := map[string]tenant.ID{}
 	for i := range e.hosts {
-		owners[certtest.Host(i)] = &tenant.Tenant{Status: tenant.Active}
+		owners[certtest.Host(i)] = tenant.NewID(time.Now())
 	}
-	plain := func(host string) bool { return owners[host].Status == tenant.Active }
+	plain := func(host string) bool { return owners[host] != tenant.ID{} }
 	owner := func(host string) bool {
 		_, err := e.catalog.Owner(ctx, host)
 		return err == nil
