@@ -52,14 +52,18 @@ func (e *edge) benches(ctx context.Context, only string) (out []*bench, _ error)
 		{"certificate", e.certificates, e.certificateWays(byHand)},
 		{"host", e.hosts, e.hostWays(ctx)},
 	} {
-		hosts := draws(among.count)
 		what := fmt.Sprintf("%s among %d", among.thing, among.count)
-		alone, crowd := &bench{transport: what, statement: "one at a time"}, &bench{transport: what, statement: "in parallel"}
+		everyone, few := draws(among.count), draws(min(hot, among.count))
+		alone, crowd, part := &bench{statement: "all alike"}, &bench{statement: "all alike, in parallel"}, &bench{statement: fmt.Sprintf("%d of them", hot)}
 		for _, w := range among.ways {
-			alone.ways = append(alone.ways, &way{name: w.name, run: lookUp(w.open, hosts)})
-			crowd.ways = append(crowd.ways, &way{name: w.name, run: lookUpInParallel(w.open, hosts)})
+			alone.ways = append(alone.ways, &way{name: w.name, run: lookUp(w.open, everyone)})
+			crowd.ways = append(crowd.ways, &way{name: w.name, run: lookUpInParallel(w.open, everyone)})
+			part.ways = append(part.ways, &way{name: w.name, run: lookUp(w.open, few)})
 		}
-		all = append(all, alone, crowd)
+		for _, b := range []*bench{alone, crowd, part} {
+			b.transport = what
+			all = append(all, b)
+		}
 	}
 	for _, b := range all {
 		if b.keep(only) {
