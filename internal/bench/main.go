@@ -15,7 +15,8 @@
 // Then it measures how long it takes to find a tenant among a million, to shut
 // one out under writers, and to hear of a change that another node has made, and
 // what a noisy neighbour costs the others. Commands on Redis are beside go-redis,
-// and files beside gocloud's own bucket.
+// and files beside gocloud's own bucket. Handshakes for the hosts of tenants are
+// beside crypto/tls alone.
 package main
 
 import (
@@ -33,7 +34,7 @@ import (
 
 // settings are the flags.
 type settings struct {
-	rounds, burst, loads, schemas, tenants, commands, files int
+	rounds, burst, loads, schemas, tenants, commands, files, domains int
 
 	rtt                 time.Duration
 	only, json, profile string
@@ -61,6 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags.IntVar(&s.tenants, "tenants", 1_000_000, "`number` of tenants in the registry; 0 leaves resolution out")
 	flags.IntVar(&s.commands, "commands", 40, "`number` of rounds of commands on Redis; 0 leaves them out")
 	flags.IntVar(&s.files, "files", 40, "`number` of rounds of files; 0 leaves them out")
+	flags.IntVar(&s.domains, "domains", 40, "`number` of rounds of handshakes and look-ups of hosts; 0 leaves them out")
 	flags.StringVar(&s.only, "only", "", "measure only what has `text` in \"transport/statement/way\", such as unix/point/bound")
 	flags.StringVar(&s.json, "json", "", "write all figures to a `file` as JSON")
 	flags.StringVar(&s.profile, "cpuprofile", "", "write a profile of the statements to a `file`")
@@ -68,7 +70,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("flags: %w", err)
 	}
-	if min(s.rounds, s.loads, s.schemas, s.tenants, s.commands, s.files) < 0 || s.burst < 1 {
+	if min(s.rounds, s.loads, s.schemas, s.tenants, s.commands, s.files, s.domains) < 0 || s.burst < 1 {
 		return errors.New("flags: a number is too small")
 	}
 	var r report
@@ -80,6 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 		{s.commands, s.measureCache},
 		{s.files, s.measureFiles},
 		{s.tenants, s.measureResolution},
+		{s.domains, s.measureDomains},
 	} {
 		if part.wanted > 0 {
 			if err := part.measure(ctx, &r); err != nil {
@@ -90,7 +93,7 @@ func run(ctx context.Context, args []string, out io.Writer) (err error) {
 	if r.Latencies, err = s.nodes.measure(ctx); err != nil {
 		return err
 	}
-	if s.only != "" && len(r.Cells)+len(r.Loads)+len(r.Commands)+len(r.Files) == 0 {
+	if s.only != "" && len(r.Cells)+len(r.Loads)+len(r.Commands)+len(r.Files)+len(r.Domains) == 0 {
 		return fmt.Errorf("flags: nothing that was to be measured has %q in its name", s.only)
 	}
 	if err := r.markdown(out); err != nil {

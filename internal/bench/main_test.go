@@ -7,7 +7,7 @@ import (
 
 func TestBadFlags(t *testing.T) {
 	t.Parallel()
-	for _, flag := range []string{"-rounds=-1", "-loads=-1", "-schemas=-1", "-tenants=-1", "-burst=0", "-loads=many"} {
+	for _, flag := range []string{"-rounds=-1", "-loads=-1", "-schemas=-1", "-tenants=-1", "-domains=-1", "-burst=0", "-loads=many"} {
 		var out strings.Builder
 		if err := run(t.Context(), []string{flag}, &out); err == nil || !strings.HasPrefix(err.Error(), "flags: ") || out.Len() > 0 {
 			t.Errorf("%s: %v, and %q was printed, want an error of flags", flag, err, out.String())
@@ -20,7 +20,7 @@ func TestBadFlags(t *testing.T) {
 func TestNothingOfTheName(t *testing.T) {
 	t.Parallel()
 	args := []string{"-only=no such thing"}
-	for _, part := range []string{"rounds", "loads", "tenants", "commands", "files", "drains", "changes", "neighbours", "births"} {
+	for _, part := range []string{"rounds", "loads", "tenants", "commands", "files", "domains", "drains", "changes", "neighbours", "births"} {
 		args = append(args, "-"+part+"=0")
 	}
 	var out strings.Builder

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,9 @@ type report struct {
 	LoadSeconds    float64      `json:"load_seconds,omitempty"`
 	BytesPerTenant float64      `json:"bytes_per_tenant,omitempty"`
 	Resolution     []Resolution `json:"resolution,omitempty"`
+
+	Domains cells   `json:"domains,omitempty"`
+	Starts  []Start `json:"starts,omitempty"`
 
 	Latencies []Latency `json:"latencies,omitempty"`
 }
@@ -62,11 +66,24 @@ func (r *report) markdown(w io.Writer) error {
 			fmt.Fprintf(&text, "| %s | %.0f | %d | %d |\n", line.Name, line.Nanos, line.Allocs, line.Bytes)
 		}
 	}
+	if len(r.Domains) > 0 {
+		r.domains(&text)
+	}
 	latencies(&text, r.Latencies)
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
 	return nil
+}
+
+// domains prints the tables of tenants' hosts.
+func (r *report) domains(text *strings.Builder) {
+	fmt.Fprintf(text, "\nHosts of tenants; a ratio is to crypto/tls or to a Go map in the same round. µs are of one handshake, or of %d look-ups.\n", many)
+	r.Domains.tables(text)
+	text.WriteString("\n| start | seconds | bytes each |\n| --- | ---: | ---: |\n")
+	for _, s := range r.Starts {
+		fmt.Fprintf(text, "| %d %s | %.2f | %.0f |\n", s.Count, s.Of, s.Seconds, s.Bytes)
+	}
 }
 
 // cells are the figures of several tables.
@@ -81,13 +98,14 @@ func (all cells) tables(text *strings.Builder) {
 
 // table prints the table of one transport.
 func (all cells) table(text *strings.Builder, transport string) {
-	statements := all.distinct(func(c Cell) string { return c.Statement })
+	here := slices.DeleteFunc(slices.Clone(all), func(c Cell) bool { return c.Transport != transport })
+	statements := here.distinct(func(c Cell) string { return c.Statement })
 	fmt.Fprintf(text, "\n| %s |", transport)
 	for _, s := range statements {
 		fmt.Fprintf(text, " %s |", s)
 	}
 	text.WriteString("\n| --- |" + strings.Repeat(" --- |", len(statements)) + "\n")
-	for _, way := range all.distinct(func(c Cell) string { return c.Way }) {
+	for _, way := range here.distinct(func(c Cell) string { return c.Way }) {
 		var line strings.Builder
 		found := false
 		for _, s := range statements {

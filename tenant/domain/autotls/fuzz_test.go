@@ -44,7 +44,7 @@ func FuzzAccept(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	other, _ := newMint(f).issue(f, "acme.example.test", 2) // for another key
+	other, _ := issue(f, newMint(f), "acme.example.test") // for another key
 	f.Add(other)
 	f.Add([]byte("-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n"))
 	f.Fuzz(func(t *testing.T, chain []byte) {
