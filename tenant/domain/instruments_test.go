@@ -59,7 +59,7 @@ func measured(t *testing.T, reader *metric.ManualReader) map[string]int64 {
 				}
 			case metricdata.Histogram[float64]:
 				for _, p := range data.DataPoints {
-					got[m.Name+values(p.Attributes)] = int64(p.Count) //nolint:gosec // G115: a few
+					got[m.Name+values(p.Attributes)] = int64(p.Count)
 				}
 			}
 		}
