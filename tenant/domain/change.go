@@ -84,10 +84,18 @@ func (c *Catalog) restart(method Method) change {
 
 // Check has a domain looked at now. It fails with [ErrNotFound].
 func (c *Catalog) Check(ctx context.Context, id tenant.ID, host string) (Domain, error) {
-	return c.applied(ctx, id, host, func(_ context.Context, _ pgx.Tx, d Domain) (Domain, error) {
-		d.DueAt = c.opts.Clock()
-		return d, nil
-	})
+	return c.applied(ctx, id, host, c.check)
+}
+
+// CheckTx is [Catalog.Check] within a transaction of the caller's: the domain is
+// looked at after that is committed.
+func (c *Catalog) CheckTx(ctx context.Context, tx pgx.Tx, id tenant.ID, host string) (Domain, error) {
+	return c.apply(ctx, tx, id, host, c.check)
+}
+
+func (c *Catalog) check(_ context.Context, _ pgx.Tx, d Domain) (Domain, error) {
+	d.DueAt = c.opts.Clock()
+	return d, nil
 }
 
 // Release gives a domain up: it is not served any more, its certificate is

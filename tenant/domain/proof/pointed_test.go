@@ -47,6 +47,35 @@ func TestPointed(t *testing.T) {
 	}
 }
 
+// TestUnsure tells a host that leads elsewhere from one of which nobody says where
+// it leads: the second may lead here.
+func TestUnsure(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		at            string
+		blind         bool // the first resolver does not answer
+		pointed, sure bool
+	}{
+		"here":                    {"CNAME k3j9.edge.example.", false, true, true},
+		"elsewhere":               {"A 47.0.0.1", false, false, true},
+		"here, and nobody says":   {"CNAME k3j9.edge.example.", true, false, false},
+		"elsewhere, nobody knows": {"A 47.0.0.1", true, false, true}, // the others have said so
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.set(t, "shop.example.com. "+c.at)
+			if c.blind {
+				w.resolvers[0].Fail("shop.example.com", dnstest.Fault{Rcode: dns.RcodeServerFailure})
+			}
+			e, err := w.prover(t).Prove(t.Context(), challenge(domain.MethodTXT))
+			if e.Pointed != c.pointed || e.Unsure == c.sure {
+				t.Errorf("pointed %v, unsure %v, %v", e.Pointed, e.Unsure, err)
+			}
+		})
+	}
+}
+
 func TestCAA(t *testing.T) {
 	t.Parallel()
 	const at, above = "shop.example.com. CAA ", "example.com. CAA "
