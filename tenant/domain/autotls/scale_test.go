@@ -73,7 +73,7 @@ func TestManyCertificates(t *testing.T) {
 	before, began := heap(), time.Now()
 	m := open(0)
 	took := time.Since(began)
-	each := (int64(heap()) - int64(before)) / count //nolint:gosec // G115: bytes
+	each := (int64(heap()) - int64(before)) / count
 	t.Logf("%d certificates: open after %v, %d bytes each", count, took.Round(time.Millisecond), each)
 	if m.shelf.len() != count || each > 6<<10 {
 		t.Errorf("%d in memory at %d bytes each", m.shelf.len(), each)
