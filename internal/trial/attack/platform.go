@@ -23,7 +23,7 @@ import (
 // shop is the victim's host, in a zone that its owner may forget.
 const shop = "shop.example.com"
 
-// platform is a catalog of domains on a database of its own, in an internet where
+// platform is a catalog of domains, in an internet where
 // everything below edge.myapp.com and myapp.com leads to the platform.
 type platform struct {
 	*domain.Catalog
@@ -57,17 +57,14 @@ func onPlatform(attack, breach move) Attack {
 					who.ID, who.Status = tenant.NewID(time.Now()), tenant.Active
 				}
 			}
-			name := unique(s.house.name + "_domains")
-			if err := s.house.admin(ctx, "postgres", `CREATE DATABASE `+name+` TEMPLATE template0`); err != nil {
+			url, err := s.house.domains(ctx)
+			if err != nil {
 				return err
 			}
-			defer func() {
-				err = errors.Join(err, s.house.admin(context.WithoutCancel(ctx), "postgres", `DROP DATABASE `+name+` WITH (FORCE)`))
-			}()
-			if err := p.open(ctx, s.house.url("", name)); err != nil {
+			defer func() { err = errors.Join(err, p.raze(context.WithoutCancel(ctx))) }()
+			if err := p.open(ctx, url); err != nil {
 				return err
 			}
-			defer p.close()
 			return attack(ctx, p)
 		})
 	}
@@ -83,7 +80,7 @@ func (p *platform) open(ctx context.Context, url string) (err error) {
 	}
 	p.prover = &prover{Prover: real, net: p.net}
 	p.Catalog, err = domain.New(p.pool, two{p.attacker.Tenant, p.victim.Tenant}, &domain.Options{
-		Base: "myapp.com", Edge: "edge.myapp.com", Prover: p.prover, Sweep: 5 * time.Millisecond, Lease: time.Second, Logger: silent(),
+		Base: "myapp.com", Edge: "edge.myapp.com", Prover: p.prover, Sweep: 5 * time.Millisecond, Lease: 300 * time.Millisecond, Logger: silent(),
 	})
 	if err != nil {
 		return err
@@ -92,11 +89,17 @@ func (p *platform) open(ctx context.Context, url string) (err error) {
 	return errors.Join(p.publish(), p.Open(ctx, nil))
 }
 
-func (p *platform) close() {
+// raze closes the catalog and takes its tables away.
+func (p *platform) raze(ctx context.Context) error {
 	if p.Catalog != nil {
 		p.Close()
 	}
-	p.pool.Close()
+	if p.pool == nil {
+		return nil
+	}
+	defer p.pool.Close()
+	_, err := p.pool.Exec(ctx, `DROP SCHEMA IF EXISTS partywall_domains, partywall_tls CASCADE`)
+	return err
 }
 
 // breached takes the wall away in controls.
