@@ -96,7 +96,7 @@ func when(is func(combination) bool, reason string) func(combination) string {
 func cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{
-		statementCases(), contextCases(), roleCases(), hostCases(), writeCases(), oracleCases(), sessionCases(), outsideCases(), webCases(), domainCases(), claimCases(), cacheCases(), fileCases(),
+		statementCases(), contextCases(), roleCases(), hostCases(), writeCases(), oracleCases(), sessionCases(), outsideCases(), webCases(), domainCases(), claimCases(), handshakeCases(), cacheCases(), fileCases(),
 	} {
 		all = append(all, group...)
 	}

@@ -36,7 +36,8 @@ type platform struct {
 	owner  func(ctx context.Context, host string) (tenant.ID, error)
 	// breach takes the wall away that a case is about, in its control. Nil leaves
 	// it standing.
-	breach func(ctx context.Context, p *platform) error
+	breach move
+	alter  func(s *http.Server, bare http.Handler) // what breaches do to its server
 }
 
 // move is an attack on a platform.

@@ -211,6 +211,11 @@ func (s *scene) exchange(ctx context.Context, addr string, lines request) (locat
 		return "", "", err
 	}
 	defer func() { _ = conn.Close() }() // all is read
+	return s.talk(conn, lines)
+}
+
+// talk is exchange over a connection that is there.
+func (s *scene) talk(conn net.Conn, lines request) (location, body string, err error) {
 	if !strings.HasPrefix(lines[0], "GET ") {
 		lines = append(request{"GET / HTTP/1.1"}, lines...)
 	}
