@@ -14,9 +14,6 @@ import (
 // victim's, was the victim's, or is nobody's to have. The control plays the same on
 // a catalog that lacks the one rule that the case is about.
 
-// onUnwalled is what they are played on.
-const onUnwalled = "catalog without the rule"
-
 func claimCases() []Case {
 	const (
 		noTombstone = `UPDATE partywall_domains.domain SET state = 'ended', due_at = NULL WHERE state = 'tombstoned'`
@@ -24,11 +21,11 @@ func claimCases() []Case {
 		first       = `UPDATE partywall_domains.domain c SET token = o.token FROM partywall_domains.domain o WHERE o.host = c.host AND o.state = 'ended' AND c.state = 'claimed'`
 	)
 	return []Case{
-		claimed("53", "a dangling domain taken over", danglingRecord, sql(noTombstone)),
-		claimed("53t", "a dangling domain, by the TXT record that was left too", danglingTXT, sql(victims)),
-		claimed("53u", "a dangling domain, by the token of an earlier attempt", oldToken, sql(first)),
+		claimed("53", "a dangling domain taken over", danglingRecord, changing(noTombstone)),
+		claimed("53t", "a dangling domain, by the TXT record that was left too", danglingTXT, changing(victims)),
+		claimed("53u", "a dangling domain, by the token of an earlier attempt", oldToken, changing(first)),
 		claimed("53b", "a dangling domain whose DNS answers nothing for a while", blindTombstone, surely),
-		claimed("53x", "one host proven by two tenants at once", claimRace, sql(`DROP INDEX partywall_domains.domain_owner`)),
+		claimed("53x", "one host proven by two tenants at once", claimRace, changing(`DROP INDEX partywall_domains.domain_owner`)),
 		claimed("53o", "a claim of the platform's own names and other tenants'", hosts(ownZone), unruled),
 		claimed("53p", "a claim of a public suffix", publicSuffix, unruled),
 		claimed("53w", "a host, or an asterisk, above those of others", above, walking),
@@ -56,21 +53,24 @@ func danglingRecord(ctx context.Context, p *platform) error {
 	return errors.Join(refused(err, domain.ErrQuarantined), p.take(ctx, shop))
 }
 
-// danglingTXT claims by the record that the victim has left.
+// danglingTXT claims by the record that the victim has left when it went. Who has
+// the zone puts another one there, and gets the host.
 func danglingTXT(ctx context.Context, p *platform) error {
 	if _, err := p.have(ctx, p.victim, shop); err != nil {
 		return err
 	}
-	if err := p.leave(ctx, shop); err != nil {
+	p.tenants.lose(p.victim.ID)
+	if err := errors.Join(p.settle(ctx), p.left(ctx, shop)); err != nil {
 		return err
 	}
-	if _, err := p.Claim(ctx, p.attacker.ID, shop, domain.MethodTXT); err != nil {
+	d, err := p.Claim(ctx, p.attacker.ID, shop, domain.MethodTXT)
+	if err != nil {
 		return err
 	}
-	if err := errors.Join(p.quiet(ctx), p.breached(ctx)); err != nil {
+	if err := errors.Join(p.quiet(ctx), p.breached(ctx), p.take(ctx, shop)); err != nil || p.breach != nil {
 		return err
 	}
-	return p.take(ctx, shop)
+	return errors.Join(p.publish(txt(d)), p.gets(ctx, p.attacker, shop))
 }
 
 // oldToken claims a host by the record of a claim before, from when the attacker
@@ -119,7 +119,7 @@ func blindTombstone(ctx context.Context, p *platform) error {
 
 // surely has the prover take a failure for an answer.
 func surely(_ context.Context, p *platform) error {
-	p.prover.sure = true
+	p.prover.sure.Store(true)
 	return nil
 }
 
@@ -130,7 +130,8 @@ func claimRace(ctx context.Context, p *platform) error {
 	}
 	for i := range 4 {
 		host := strings.Repeat("a", i+1) + ".example.com"
-		p.prover.meet = meeting(2)
+		m := &meeting{begun: make(chan struct{})}
+		p.prover.meet.Store(m)
 		for _, who := range []party{p.attacker, p.victim} {
 			d, err := p.Claim(ctx, who.ID, host, domain.MethodTXT)
 			if err != nil {
@@ -140,6 +141,10 @@ func claimRace(ctx context.Context, p *platform) error {
 				return err
 			}
 		}
+		if err := p.until(ctx, func() (bool, error) { return m.there.Load() == 2, nil }); err != nil {
+			return err
+		}
+		close(m.begun)
 		if err := p.settle(ctx); err != nil {
 			return err
 		}
@@ -232,7 +237,7 @@ func above(ctx context.Context, p *platform) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(p.publish(txt(d)), p.settle(ctx), p.until(ctx, func() (bool, error) { return p.MayServe("example.com"), nil })); err != nil {
+	if err := errors.Join(p.publish(txt(d)), p.gets(ctx, p.attacker, "example.com")); err != nil {
 		return err
 	}
 	for _, host := range []string{"*.example.com", "*.com", "*"} {

@@ -52,6 +52,7 @@ const (
 	onPolicy = "policy on a setting"
 	onOwner  = "app owns its tables"
 	onNaive  = "naive handler"
+	onGap    = "catalog, a rule gone"
 )
 
 // judge plays a case against the wall.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -29,11 +30,12 @@ type platform struct {
 	*domain.Catalog
 	*scene
 
-	net    *internet
-	pool   *pgxpool.Pool
-	prover *prover
-	zone   []string // records of example.com
-	owner  func(ctx context.Context, host string) (tenant.ID, error)
+	net     *internet
+	pool    *pgxpool.Pool
+	tenants *tenants
+	prover  *prover
+	zone    []string // records of example.com
+	owner   func(ctx context.Context, host string) (tenant.ID, error)
 	// breach takes the wall away that a case is about, in its control. Nil leaves
 	// it standing.
 	breach move
@@ -45,7 +47,7 @@ type move func(ctx context.Context, p *platform) error
 
 // claimed is a case of claims. Where breach is called is the attack's to say.
 func claimed(id, name string, attack, breach move) Case {
-	return Case{ID: id, Name: name, On: onUnwalled, Control: onPlatform(attack, breach), Attack: onPlatform(attack, nil)}
+	return Case{ID: id, Name: name, On: onGap, Control: onPlatform(attack, breach), Attack: onPlatform(attack, nil)}
 }
 
 // onPlatform plays on a platform that is there for the time of the attack.
@@ -75,12 +77,12 @@ func (p *platform) open(ctx context.Context, url string) (err error) {
 	if p.pool, err = pgxpool.New(ctx, url); err != nil {
 		return err
 	}
-	real, err := p.net.prover()
-	if err != nil {
+	p.prover = &prover{net: p.net}
+	if p.prover.Prover, err = p.net.prover(); err != nil {
 		return err
 	}
-	p.prover = &prover{Prover: real, net: p.net}
-	p.Catalog, err = domain.New(p.pool, two{p.attacker.Tenant, p.victim.Tenant}, &domain.Options{
+	p.tenants = &tenants{all: []tenant.Tenant{p.attacker.Tenant, p.victim.Tenant}}
+	p.Catalog, err = domain.New(p.pool, p.tenants, &domain.Options{
 		Base: "myapp.com", Edge: "edge.myapp.com", Prover: p.prover, Sweep: 5 * time.Millisecond, Lease: 300 * time.Millisecond, Logger: silent(),
 	})
 	if err != nil {
@@ -111,25 +113,37 @@ func (p *platform) breached(ctx context.Context) error {
 	return p.breach(ctx, p)
 }
 
-// sql runs statements on the catalog's tables, as a breach of it.
-func sql(statement string) move {
+// changing is a breach that changes the catalog's tables.
+func changing(statement string) move {
 	return func(ctx context.Context, p *platform) error {
 		_, err := p.pool.Exec(ctx, statement)
 		return err
 	}
 }
 
-// two are the tenants of a scene.
-type two [2]tenant.Tenant
+// tenants are those of a scene.
+type tenants struct {
+	mu  sync.Mutex
+	all []tenant.Tenant
+}
 
 // Lookup implements domain.Tenants.
-func (t two) Lookup(_ context.Context, key tenant.Key) (tenant.Tenant, error) {
-	for _, one := range t {
+func (t *tenants) Lookup(_ context.Context, key tenant.Key) (tenant.Tenant, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, one := range t.all {
 		if key.Matches(one) {
 			return one, nil
 		}
 	}
 	return tenant.Tenant{}, tenant.ErrNotFound
+}
+
+// lose has a tenant gone.
+func (t *tenants) lose(id tenant.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = slices.DeleteFunc(t.all, func(one tenant.Tenant) bool { return one.ID == id })
 }
 
 // publish adds records to example.com, on all servers.
@@ -189,16 +203,22 @@ func (p *platform) have(ctx context.Context, who party, host string) (domain.Dom
 	if err != nil {
 		return d, err
 	}
-	if err := errors.Join(p.publish(txt(d), leads(d)), p.settle(ctx)); err != nil {
+	if err := p.publish(txt(d), leads(d)); err != nil {
 		return d, err
 	}
-	if d, err = p.Get(ctx, who.ID, host); err == nil && d.State != domain.Active {
-		err = fmt.Errorf("%s is proven, and stays %s: %s", host, d.State, d.Reason)
+	return d, p.gets(ctx, who, host)
+}
+
+// gets waits until a host is served for a party: where it has proven it, it is.
+func (p *platform) gets(ctx context.Context, who party, host string) error {
+	for {
+		if err := p.settle(ctx); err != nil {
+			return fmt.Errorf("%s is proven, and is not served: %w", host, err)
+		}
+		if d, err := p.Get(ctx, who.ID, host); err != nil || d.State == domain.Active {
+			return errors.Join(err, p.until(ctx, func() (bool, error) { return p.MayServe(host), nil }))
+		}
 	}
-	if err != nil {
-		return d, err
-	}
-	return d, p.until(ctx, func() (bool, error) { return p.MayServe(host), nil })
 }
 
 // leave has the victim give its host up, and forget what is in DNS.
@@ -206,6 +226,11 @@ func (p *platform) leave(ctx context.Context, host string) error {
 	if _, err := p.Release(ctx, p.victim.ID, host); err != nil {
 		return err
 	}
+	return p.left(ctx, host)
+}
+
+// left waits until what was given up is a tombstone.
+func (p *platform) left(ctx context.Context, host string) error {
 	if err := p.quiet(ctx); err != nil {
 		return err
 	}
@@ -216,19 +241,25 @@ func (p *platform) leave(ctx context.Context, host string) error {
 	return err
 }
 
-// take is what the attacker is after: a host that is served for it.
+// take is what the attacker is after: a host that is served for it. It has it
+// looked at several times: a question to DNS may get lost.
 func (p *platform) take(ctx context.Context, host string) error {
-	if err := p.settle(ctx); err != nil {
-		return err
+	for range 3 {
+		if err := p.settle(ctx); err != nil {
+			return err
+		}
+		d, err := p.Get(ctx, p.attacker.ID, host)
+		switch {
+		case errors.Is(err, domain.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case d.State.Serves():
+			p.findf("%s is served for the attacker", host)
+			return nil
+		}
 	}
-	d, err := p.Get(ctx, p.attacker.ID, host)
-	switch {
-	case errors.Is(err, domain.ErrNotFound):
-		return nil
-	case err == nil && d.State.Serves():
-		p.findf("%s is served for the attacker", host)
-	}
-	return err
+	return nil
 }
 
 // refused is no error where a claim is refused for one of these reasons.
@@ -267,14 +298,14 @@ type prover struct {
 	*proof.Prover
 
 	net  *internet
-	sure bool // calls what it does not see not there: a breach
-	meet func(ctx context.Context)
+	sure atomic.Bool // calls what it does not see not there: a breach
+	meet atomic.Pointer[meeting]
 }
 
 // Prove implements domain.Prover.
 func (p *prover) Prove(ctx context.Context, c domain.Challenge) (domain.Evidence, error) {
-	if p.meet != nil {
-		p.meet(ctx)
+	if m := p.meet.Load(); m != nil {
+		m.attend(ctx)
 	}
 	if c.Method == domain.MethodHTTP {
 		pointed, _ := p.Pointed(ctx, c.Host, c.Target) // which decides nothing
@@ -286,26 +317,23 @@ func (p *prover) Prove(ctx context.Context, c domain.Challenge) (domain.Evidence
 		return e, nil
 	}
 	e, err := p.Prover.Prove(ctx, c)
-	if p.sure && e.Unsure {
+	if p.sure.Load() && e.Unsure {
 		e.Unsure, err = false, cmp.Or[error](&domain.ProofError{Reason: domain.ReasonNoRecord}, err)
 	}
 	return e, err
 }
 
-// meeting holds whoever comes until so many are there, once.
-func meeting(of int) func(context.Context) {
-	var mu sync.Mutex
-	there, all := 0, make(chan struct{})
-	return func(ctx context.Context) {
-		mu.Lock()
-		if there++; there == of {
-			close(all)
-		}
-		mu.Unlock()
-		select {
-		case <-all:
-		case <-ctx.Done():
-		}
+// meeting holds two looks until both are there and it begins.
+type meeting struct {
+	there atomic.Int32
+	begun chan struct{}
+}
+
+func (m *meeting) attend(ctx context.Context) {
+	m.there.Add(1)
+	select {
+	case <-m.begun:
+	case <-ctx.Done():
 	}
 }
 
