@@ -47,7 +47,7 @@ type move func(ctx context.Context, p *platform) error
 
 // claimed is a case of claims. Where breach is called is the attack's to say.
 func claimed(id, name string, attack, breach move) Case {
-	return Case{ID: id, Name: name, On: onGap, Control: onPlatform(attack, breach), Attack: onPlatform(attack, nil)}
+	return Case{ID: id, Name: name, On: onGap, Once: true, Control: onPlatform(attack, breach), Attack: onPlatform(attack, nil)}
 }
 
 // onPlatform plays on a platform that is there for the time of the attack.
