@@ -330,10 +330,8 @@ func hinting(_ context.Context, p *platform) error {
 	p.alter = func(s *http.Server, bare http.Handler) {
 		s.TLSConfig.GetCertificate = nil
 		s.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			var state string
-			err := p.pool.QueryRow(r.Context(), `SELECT state FROM partywall_domains.domain WHERE host = $1 AND state <> 'active'`, r.Host).Scan(&state)
-			if err == nil {
-				http.Error(w, "this domain is "+state, http.StatusNotFound)
+			if d, err := p.Get(r.Context(), p.victim.ID, r.Host); err == nil && !d.State.Serves() {
+				http.Error(w, "this domain is "+string(d.State), http.StatusNotFound)
 				return
 			}
 			bare.ServeHTTP(w, r)
