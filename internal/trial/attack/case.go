@@ -25,6 +25,9 @@ type Case struct {
 	// Proof is the code by which prove finds the hole that the case makes in a
 	// host's schema. "" is a case that needs nobody to look.
 	Proof string
+	// Once is a case in which tenants are told apart before a statement is sent: it
+	// is played in the first combination of each server.
+	Once bool
 	// Unbuilt says which part of the case there is no feature for yet.
 	Unbuilt string
 }
@@ -96,7 +99,7 @@ func when(is func(combination) bool, reason string) func(combination) string {
 func cases() []Case {
 	var all []Case
 	for _, group := range [][]Case{
-		statementCases(), contextCases(), roleCases(), hostCases(), writeCases(), oracleCases(), sessionCases(), outsideCases(), webCases(), domainCases(), cacheCases(), fileCases(),
+		statementCases(), contextCases(), roleCases(), hostCases(), writeCases(), oracleCases(), sessionCases(), outsideCases(), webCases(), domainCases(), claimCases(), handshakeCases(), cacheCases(), fileCases(),
 	} {
 		all = append(all, group...)
 	}

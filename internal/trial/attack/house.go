@@ -76,6 +76,7 @@ type house struct {
 	pairs   map[tenant.Strategy]*pair
 
 	strategies []tenant.Strategy
+	platforms  string // the database of the domains' catalogs, once there is one
 
 	closers []func()
 }
@@ -180,6 +181,18 @@ func (h *house) settle(ctx context.Context, strategy tenant.Strategy) error {
 	return nil
 }
 
+// domains is the URL of the database that one catalog of domains after the other
+// is played on.
+func (h *house) domains(ctx context.Context) (string, error) {
+	if h.platforms == "" {
+		if err := h.admin(ctx, "postgres", `CREATE DATABASE `+h.name+`_domains TEMPLATE template0`); err != nil {
+			return "", err
+		}
+		h.platforms = h.url("", h.name+"_domains")
+	}
+	return h.platforms, nil
+}
+
 // close takes down what was built.
 func (h *house) close(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
@@ -187,7 +200,7 @@ func (h *house) close(ctx context.Context) error {
 		end()
 	}
 	err := errors.Join(h.admins.close(ctx), h.plain.close(ctx))
-	for _, database := range []string{h.name, h.name + "_attacker", h.name + "_victim"} {
+	for _, database := range []string{h.name, h.name + "_attacker", h.name + "_victim", h.name + "_domains"} {
 		err = errors.Join(err, h.admin(ctx, "postgres", `DROP DATABASE IF EXISTS `+database+` WITH (FORCE)`))
 	}
 	return errors.Join(err, h.admin(ctx, "postgres", `DROP ROLE IF EXISTS `+h.app))

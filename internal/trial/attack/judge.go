@@ -13,7 +13,7 @@ import (
 // caseTime is how long an attack may take. One that hangs is broken.
 const caseTime = 30 * time.Second
 
-// run plays every case on the control and then in every strategy, and tells
+// run plays every case on the control and then in its strategies, and tells
 // each outcome.
 func (h *house) run(ctx context.Context, all []Case, tell func(Outcome)) error {
 	controls := map[string]*scene{}
@@ -25,13 +25,20 @@ func (h *house) run(ctx context.Context, all []Case, tell func(Outcome)) error {
 		controls[on] = s
 	}
 	for _, c := range all {
+		in := h.strategies
+		if c.Once {
+			in = in[:1]
+		}
+		if c.Once && h.mode != modes()[0] {
+			continue
+		}
 		s := controls[onPolicy]
 		if c.On == onOwner {
 			s = controls[onOwner]
 		}
 		evidence, err := s.again().play(ctx, c.Control)
 		h.plain.reset(ctx)
-		for _, strategy := range h.strategies {
+		for _, strategy := range in {
 			o := Outcome{Case: c, At: combination{h.mode, strategy}}
 			switch {
 			case err != nil:
@@ -52,6 +59,7 @@ const (
 	onPolicy = "policy on a setting"
 	onOwner  = "app owns its tables"
 	onNaive  = "naive handler"
+	onGap    = "catalog, a rule gone"
 )
 
 // judge plays a case against the wall.

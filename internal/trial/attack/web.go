@@ -44,10 +44,7 @@ func webCases() []Case {
 			request{"GET /t/{victim}/orders HTTP/1.1", "Host: {attacker}.myapp.com", "Authorization: token {attacker}"},
 			request{"GET /t/{victim}/orders HTTP/1.1", "Host: api.example", "Authorization: token {attacker}"},
 			request{"GET /t/{attacker}/orders HTTP/1.1", "Host: {victim}.myapp.com"}),
-		{
-			ID: "53", Name: "a dangling domain taken over", On: onNaive, Control: dangling, Attack: dangling,
-			Unbuilt: "only what the host's owner function names is served; claims and their DNS proof are to come",
-		},
+		{ID: "53h", Name: "a host that nobody has any more", On: onNaive, Control: dangling, Attack: dangling},
 		{ID: "54", Name: "a tenant that is suspended", On: onNaive, Control: suspendedNaive, Attack: suspended},
 	}
 }
@@ -214,6 +211,11 @@ func (s *scene) exchange(ctx context.Context, addr string, lines request) (locat
 		return "", "", err
 	}
 	defer func() { _ = conn.Close() }() // all is read
+	return s.talk(conn, lines)
+}
+
+// talk is exchange over a connection that is there.
+func (s *scene) talk(conn net.Conn, lines request) (location, body string, err error) {
 	if !strings.HasPrefix(lines[0], "GET ") {
 		lines = append(request{"GET / HTTP/1.1"}, lines...)
 	}
