@@ -58,4 +58,4 @@ func (at *ports) close() {
 	}
 }
 
-func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
+func portOf(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert,errcheck // it listens on TCP

@@ -38,7 +38,7 @@ func newWorld(ctx context.Context, at *ports, folder string) (*world, error) {
 		return nil, err
 	}
 	w := &world{Internet: inside, port: portOf(at.secure), roots: filepath.Join(folder, "ca.pem")}
-	return w, os.WriteFile(w.roots, inside.PEM(), 0o600)
+	return w, os.WriteFile(w.roots, inside.PEM(), 0o600) //nolint:gosec // G703: the folder is one that we have made
 }
 
 // domains is what the chain is told of the world.

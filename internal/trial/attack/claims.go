@@ -35,10 +35,10 @@ func claimCases() []Case {
 // danglingRecord claims by HTTP what still leads to the platform: there the
 // attacker's answer would be found, as anybody's.
 func danglingRecord(ctx context.Context, p *platform) error {
-	if _, err := p.have(ctx, p.victim, shop); err != nil {
+	if err := p.have(ctx, p.victim, shop); err != nil {
 		return err
 	}
-	if err := errors.Join(p.leave(ctx, shop), p.breached(ctx)); err != nil {
+	if err := errors.Join(p.leave(ctx), p.breached(ctx)); err != nil {
 		return err
 	}
 	_, err := p.Claim(ctx, p.attacker.ID, shop, domain.MethodHTTP)
@@ -56,7 +56,7 @@ func danglingRecord(ctx context.Context, p *platform) error {
 // danglingTXT claims by the record that the victim has left when it went. Who has
 // the zone puts another one there, and gets the host.
 func danglingTXT(ctx context.Context, p *platform) error {
-	if _, err := p.have(ctx, p.victim, shop); err != nil {
+	if err := p.have(ctx, p.victim, shop); err != nil {
 		return err
 	}
 	p.tenants.lose(p.victim.ID)
@@ -101,10 +101,10 @@ func oldToken(ctx context.Context, p *platform) error {
 // blindTombstone makes the resolvers fail while the tombstone is looked at, and
 // claims the host by HTTP when they see again.
 func blindTombstone(ctx context.Context, p *platform) error {
-	if _, err := p.have(ctx, p.victim, shop); err != nil {
+	if err := p.have(ctx, p.victim, shop); err != nil {
 		return err
 	}
-	if err := errors.Join(p.leave(ctx, shop), p.breached(ctx)); err != nil {
+	if err := errors.Join(p.leave(ctx), p.breached(ctx)); err != nil {
 		return err
 	}
 	p.net.blind(shop, true)
@@ -204,13 +204,11 @@ func publicSuffix(ctx context.Context, p *platform) error {
 // seize claims a host that nobody may have: with the rule, or past it.
 func (p *platform) seize(ctx context.Context, host string, method domain.Method) error {
 	if p.breach == nil {
-		switch _, err := p.Claim(ctx, p.attacker.ID, host, method); {
-		case err == nil:
-			p.findf("%s may be claimed", host)
-			return p.take(ctx, host)
-		default:
+		if _, err := p.Claim(ctx, p.attacker.ID, host, method); err != nil {
 			return refused(err, domain.ErrInvalid)
 		}
+		p.findf("%s may be claimed", host)
+		return p.take(ctx, host)
 	}
 	if strings.ToLower(host) != host || strings.HasSuffix(host, ".") || strings.ContainsFunc(host, func(r rune) bool { return r > 127 }) {
 		return nil // another spelling of one of the others
@@ -224,13 +222,11 @@ func (p *platform) seize(ctx context.Context, host string, method domain.Method)
 // above has the attacker prove example.com, and asks for hosts below that are the
 // victim's, are only claimed or given up, or are nobody's.
 func above(ctx context.Context, p *platform) error {
-	if _, err := p.have(ctx, p.victim, "www.example.com"); err != nil {
-		return err
+	err := errors.Join(p.have(ctx, p.victim, "www.example.com"), p.have(ctx, p.victim, shop))
+	if err == nil {
+		err = p.leave(ctx)
 	}
-	if _, err := p.have(ctx, p.victim, shop); err != nil {
-		return err
-	}
-	if err := p.leave(ctx, shop); err != nil {
+	if err != nil {
 		return err
 	}
 	d, err := p.Claim(ctx, p.attacker.ID, "example.com", domain.MethodTXT)

@@ -158,10 +158,10 @@ func asItIs(*tls.Config) {}
 
 // both makes the two hosts the attacker's and the victim's, and serves them.
 func (p *platform) both(ctx context.Context) (*secured, error) {
-	if _, err := p.have(ctx, p.attacker, other); err != nil {
+	if err := p.have(ctx, p.attacker, other); err != nil {
 		return nil, err
 	}
-	if _, err := p.have(ctx, p.victim, shop); err != nil {
+	if err := p.have(ctx, p.victim, shop); err != nil {
 		return nil, err
 	}
 	return p.secure(ctx)
@@ -253,7 +253,7 @@ func resumed(ctx context.Context, p *platform) error {
 			p.findf("a session of TLS %x is resumed for another host", version)
 		}
 	}
-	if err := p.leave(ctx, shop); err != nil {
+	if err := p.leave(ctx); err != nil {
 		return err
 	}
 	if err := p.until(ctx, func() (bool, error) { return !p.MayServe(shop), nil }); err != nil {
@@ -293,7 +293,7 @@ func unserved(ctx context.Context, p *platform) error {
 	if _, err := p.Claim(ctx, p.victim.ID, claimedHost, domain.MethodTXT); err != nil {
 		return err
 	}
-	if err := errors.Join(p.leave(ctx, shop), p.until(ctx, func() (bool, error) { return !p.MayServe(shop), nil })); err != nil {
+	if err := errors.Join(p.leave(ctx), p.until(ctx, func() (bool, error) { return !p.MayServe(shop), nil })); err != nil {
 		return err
 	}
 	body, _, err := p.over(ctx, s, other, request{"Host: " + other}, asItIs)

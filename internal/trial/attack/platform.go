@@ -198,15 +198,15 @@ func (*platform) until(ctx context.Context, is func() (bool, error)) error {
 }
 
 // have makes a host a party's, by an honest proof.
-func (p *platform) have(ctx context.Context, who party, host string) (domain.Domain, error) {
+func (p *platform) have(ctx context.Context, who party, host string) error {
 	d, err := p.Claim(ctx, who.ID, host, domain.MethodTXT)
 	if err != nil {
-		return d, err
+		return err
 	}
 	if err := p.publish(txt(d), leads(d)); err != nil {
-		return d, err
+		return err
 	}
-	return d, p.gets(ctx, who, host)
+	return p.gets(ctx, who, host)
 }
 
 // gets waits until a host is served for a party: where it has proven it, it is.
@@ -221,12 +221,12 @@ func (p *platform) gets(ctx context.Context, who party, host string) error {
 	}
 }
 
-// leave has the victim give its host up, and forget what is in DNS.
-func (p *platform) leave(ctx context.Context, host string) error {
-	if _, err := p.Release(ctx, p.victim.ID, host); err != nil {
+// leave has the victim give its shop up, and forget what is in DNS.
+func (p *platform) leave(ctx context.Context) error {
+	if _, err := p.Release(ctx, p.victim.ID, shop); err != nil {
 		return err
 	}
-	return p.left(ctx, host)
+	return p.left(ctx, shop)
 }
 
 // left waits until what was given up is a tombstone.
