@@ -84,13 +84,17 @@ func (d *Directory) Owner(_ context.Context, host string) (tenant.ID, error) {
 }
 
 // MayServe reports whether a host may have a certificate and show it: one that
-// is served, or the subdomain of a tenant that lives. It answers from memory.
+// is served, the subdomain of a tenant that lives, or the platform's own: Base and
+// what is in Own. It answers from memory.
 func (d *Directory) MayServe(host string) bool {
 	if _, ok := d.view.Load().hosts.get(host); ok {
 		return true
 	}
-	_, ok := d.subdomain(host)
-	return ok
+	if _, ok := d.subdomain(host); ok {
+		return true
+	}
+	label, ok := strings.CutSuffix(host, d.suffix)
+	return d.suffix != "" && (ok && slices.Contains(d.opts.Own, label) || host == d.opts.Base)
 }
 
 // subdomain finds the tenant of a subdomain, in memory.

@@ -143,10 +143,16 @@ func TestGrace(t *testing.T) {
 	t.Run("the certificate lapses", func(t *testing.T) {
 		t.Parallel()
 		h := build(t, nil)
-		h.serve(t, "acme", host)
+		d := h.serve(t, "acme", host)
 		h.ca.set(func() { h.ca.fail, h.ca.until = errors.New("refused"), map[string]time.Time{} })
 		week(t, h)
 		h.is(t, "acme", host, domain.Degraded, domain.ReasonCertificateExpired)
+		h.dns.unprove(d)
+		h.dns.unpoint(d)
+		h.pass(t, 2*time.Hour) // which has a grace of its own
+		h.is(t, "acme", host, domain.Degraded, domain.ReasonNoRecord)
+		h.dns.prove(d)
+		h.dns.point(d)
 		h.ca.set(func() { h.ca.fail = nil })
 		h.pass(t, 2*time.Hour)
 		h.is(t, "acme", host, domain.Active, "")

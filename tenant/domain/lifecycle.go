@@ -79,13 +79,14 @@ func (l lifecycle) waiting(d Domain, now time.Time, e Evidence, reason Reason, s
 // amiss is a domain that was served and where something is wrong now. It is given
 // up after the grace, but never for what may be our own resolvers' fault.
 func (l lifecycle) amiss(d Domain, now time.Time, e Evidence, reason Reason, seen []string) Domain {
+	was := d.Reason
 	d = wrong(d, now, e, reason, seen)
 	d.DueAt = now.Add(spread(min(time.Hour, l.recheck, l.grace)))
 	if transient(reason) {
 		return d
 	}
-	if d.State != Degraded {
-		d.State, d.DegradedAt = Degraded, now
+	if d.State != Degraded || was == ReasonCertificateExpired && reason != was {
+		d.State, d.DegradedAt = Degraded, now // the time under a certificate that had lapsed is no grace
 	}
 	if end := d.DegradedAt.Add(l.grace); reason == ReasonCertificateExpired || now.Before(end) {
 		if d.DueAt.After(end) && end.After(now) {

@@ -250,6 +250,14 @@ func TestRedirects(t *testing.T) {
 	if site, ok := h.Site("acme.myapp.com"); !ok || site.Primary != "www.acme.example" || len(site.Hosts) != 3 {
 		t.Errorf("%+v %v", site, ok)
 	}
+	for host, may := range map[string]bool{
+		"myapp.com": true, "www.myapp.com": true, "acme.myapp.com": true,
+		"api.myapp.com": false, "www.acme.myapp.com": false, "xmyapp.com": false, "www.other.example": false,
+	} {
+		if h.MayServe(host) != may {
+			t.Errorf("%s may have a certificate: %v", host, !may)
+		}
+	}
 	for _, host := range []string{"globex.example", "www.myapp.com", "nobody.myapp.com", "a.acme.myapp.com"} {
 		if site, ok := h.Site(host); ok {
 			t.Errorf("%s has a site: %+v", host, site)
