@@ -186,17 +186,18 @@ func TestSoakManyDatabases(t *testing.T) {
 func TestSoakManySchemas(t *testing.T) {
 	t.Parallel()
 	many := scale(40, 10_000)
-	switches, times := scale(50, 1000), scale(800, 100_000)
-	b := settle(t, many, tenant.Schema, isolation.Server{MaxConns: 4}, isolation.Options{Schemas: switches})
+	most, times := scale(15, 1000), scale(800, 100_000)
+	b := settle(t, many, tenant.Schema, isolation.Server{MaxConns: 4}, isolation.Options{Schemas: most})
 	slowest := b.work(t, 8, times, func(r *rand.Rand) int { return r.IntN(many) })
-	stats, most := b.Stats()["eu-1"], slices.Max(b.memory(t))
-	if least := stats.Switches / uint64(switches) / 2; stats.Dials < least {
+	stats, largest := b.Stats()["eu-1"], slices.Max(b.memory(t))
+	// Among a few schemas a session goes back to some that it has been in.
+	if least := stats.Switches / uint64(most) / 3; stats.Dials < least {
 		t.Errorf("%d connections for %d switches, want %d or more", stats.Dials, stats.Switches, least)
 	}
-	if most > 60 {
-		t.Errorf("a session holds %.1f MB", most)
+	if largest > 60 {
+		t.Errorf("a session holds %.1f MB", largest)
 	}
-	t.Logf("%d schemas: the slowest took %s; the largest session holds %.1f MB; %+v", many, slowest, most, stats)
+	t.Logf("%d schemas: the slowest took %s; the largest session holds %.1f MB; %+v", many, slowest, largest, stats)
 }
 
 // memory is how much each of the town's backends holds, in MB.
