@@ -29,7 +29,7 @@ demo-tls: $(PEBBLE) ## The same with domains of the tenants' own and HTTPS, by a
 
 .PHONY: test
 test: $(S3) $(PEBBLE) ## Run all tests with -race on private servers, installing what is missing
-	$(TESTENV) -- $(GO) test -race -count=1 -timeout 14m ./...
+	$(TESTENV) -- $(GO) test -race -count=1 -timeout 30m ./...
 
 .PHONY: check
 check: format vet lint layout vuln tidy ## Run all checks that are not tests
@@ -104,7 +104,7 @@ attack: ## Attack the wall in every way that we know of, on every PostgreSQL tha
 .PHONY: cover
 cover: $(S3) $(PEBBLE) ## Run all tests and print each package's coverage
 	@mkdir -p $(BIN)
-	$(TESTENV) -- $(GO) test -count=1 -timeout 14m -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
+	$(TESTENV) -- $(GO) test -count=1 -timeout 30m -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
 	@$(COVER_TABLE) $(BIN)/cover.out | sort
 	@$(GO) tool cover -func=$(BIN)/cover.out | tail -n 1
 

@@ -26,14 +26,14 @@ import (
 
 func domainCases() []Case {
 	return []Case{
-		{ID: "51h", Name: "a redirect led to another host", On: onNaive, Control: redirected(naiveRedirect()), Attack: redirected(redirects())},
-		{ID: "53c", Name: "a host claimed by another tenant's TXT record", On: onNaive, Control: naively(othersRecord), Attack: by(othersRecord)},
-		{ID: "53r", Name: "a resolver that invents the TXT record", On: onNaive, Control: naively(lyingResolver), Attack: by(lyingResolver)},
-		{ID: "53s", Name: "a name server that still has the last owner's record", On: onNaive, Control: naively(staleServer), Attack: by(staleServer)},
-		{ID: "53z", Name: "a resolver that says the zone is served elsewhere", On: onNaive, Control: naively(lyingDelegation), Attack: by(lyingDelegation)},
-		{ID: "55", Name: "SSRF by HTTP proof: inside, ::ffff:, 169.254.169.254", On: onNaive, Control: fetchAnything, Attack: fetchInside},
-		{ID: "55b", Name: "SSRF by HTTP proof: rebinding", On: onNaive, Control: fetchRebound, Attack: fetchRebinding},
-		{ID: "55n", Name: "SSRF by DNS proof: a zone served from inside", On: onNaive, Control: askInside, Attack: zoneInside},
+		{ID: "51h", Name: "a redirect led to another host", On: onNaive, Once: true, Control: redirected(naiveRedirect()), Attack: redirected(redirects())},
+		{ID: "53c", Name: "a host claimed by another tenant's TXT record", On: onNaive, Once: true, Control: naively(othersRecord), Attack: by(othersRecord)},
+		{ID: "53r", Name: "a resolver that invents the TXT record", On: onNaive, Once: true, Control: naively(lyingResolver), Attack: by(lyingResolver)},
+		{ID: "53s", Name: "a name server that still has the last owner's record", On: onNaive, Once: true, Control: naively(staleServer), Attack: by(staleServer)},
+		{ID: "53z", Name: "a resolver that says the zone is served elsewhere", On: onNaive, Once: true, Control: naively(lyingDelegation), Attack: by(lyingDelegation)},
+		{ID: "55", Name: "SSRF by HTTP proof: inside, ::ffff:, 169.254.169.254", On: onNaive, Once: true, Control: fetchAnything, Attack: fetchInside},
+		{ID: "55b", Name: "SSRF by HTTP proof: rebinding", On: onNaive, Once: true, Control: fetchRebound, Attack: fetchRebinding},
+		{ID: "55n", Name: "SSRF by DNS proof: a zone served from inside", On: onNaive, Once: true, Control: askInside, Attack: zoneInside},
 	}
 }
 
