@@ -3,6 +3,7 @@ package prove_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -102,10 +103,16 @@ func TestOneSchema(t *testing.T) {
 func TestOneSchemaAmongMany(t *testing.T) {
 	t.Parallel()
 	s := walled(t)
+	// The least of a few: the server counts for the whole database, and what made
+	// the schemas, or vacuums them, may be counted late.
 	cost := func() int64 {
-		before := s.blocks(t)
-		s.lookAt(t, "own_1")
-		return s.blocks(t) - before
+		least := int64(math.MaxInt64)
+		for range 3 {
+			before := s.blocks(t)
+			s.lookAt(t, "own_1")
+			least = min(least, s.blocks(t)-before)
+		}
+		return least
 	}
 	s.fill(t, 1, 2)
 	few := cost()
