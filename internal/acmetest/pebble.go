@@ -12,10 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -54,23 +51,10 @@ type CA struct {
 	pem         []byte // of roots
 }
 
-// Find returns the program: the one in PATH, else the newest that make has put
-// into the folder .bin of this module. It returns [ErrNotFound] when there is
-// none.
+// Find returns the program, as [process.Built] finds it, or [ErrNotFound].
 func Find() (string, error) {
-	if path, err := exec.LookPath("pebble"); err == nil {
+	if path := process.Built("pebble"); path != "" {
 		return path, nil
-	}
-	folder, err := os.Getwd()
-	for err == nil {
-		if found, _ := filepath.Glob(filepath.Join(folder, ".bin", "pebble-v*")); len(found) > 0 {
-			return slices.Max(found), nil
-		}
-		up := filepath.Dir(folder)
-		if up == folder {
-			break
-		}
-		folder = up
 	}
 	return "", ErrNotFound
 }

@@ -10,9 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"syscall"
 
@@ -42,23 +40,10 @@ type Server struct {
 	child     *process.Child
 }
 
-// Find returns the program: the one in PATH, else the newest that make has put
-// into the folder .bin of this module. It returns [ErrNotFound] when there is
-// none.
+// Find returns the program, as [process.Built] finds it, or [ErrNotFound].
 func Find() (string, error) {
-	if path, err := exec.LookPath("versitygw"); err == nil {
+	if path := process.Built("versitygw"); path != "" {
 		return path, nil
-	}
-	folder, err := os.Getwd()
-	for err == nil {
-		if found, _ := filepath.Glob(filepath.Join(folder, ".bin", "versitygw-v*")); len(found) > 0 {
-			return slices.Max(found), nil
-		}
-		up := filepath.Dir(folder)
-		if up == folder {
-			break
-		}
-		folder = up
 	}
 	return "", ErrNotFound
 }

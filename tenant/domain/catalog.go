@@ -15,8 +15,8 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-// Tenants finds tenants; *tenant.Registry is one. It answers from memory where
-// it can, and tells of changes.
+// Tenants finds tenants; *tenant.Registry is one. It answers from memory what it
+// has there, also when ctx has ended.
 type Tenants interface {
 	Lookup(ctx context.Context, key tenant.Key) (tenant.Tenant, error)
 }
