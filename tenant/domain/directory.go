@@ -32,6 +32,8 @@ type Directory struct {
 
 	view atomic.Pointer[view]
 
+	round sync.Mutex // held while the database is read, so that rounds come one after the other
+
 	mu    sync.Mutex
 	mark  string
 	heard time.Time // when the database was asked last, and has answered
@@ -145,6 +147,12 @@ func (d *Directory) Hosts() int { return d.view.Load().hosts.len() }
 
 // load reads all domains.
 func (d *Directory) load(ctx context.Context) error {
+	d.round.Lock()
+	defer d.round.Unlock()
+	return d.loadAll(ctx)
+}
+
+func (d *Directory) loadAll(ctx context.Context) error {
 	fresh := newView()
 	mark, err := d.feed.Changes(ctx, "", d.reader(fresh, true))
 	d.note(mark, err)
@@ -159,13 +167,15 @@ func (d *Directory) load(ctx context.Context) error {
 func (d *Directory) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
+	d.round.Lock()
+	defer d.round.Unlock()
 	d.mu.Lock()
 	since := d.mark
 	d.mu.Unlock()
 	mark, err := d.feed.Changes(ctx, since, d.reader(d.view.Load(), false))
 	if errors.Is(err, pgfeed.ErrRewound) {
 		d.opts.Logger.WarnContext(ctx, "domain: the database was restarted, restored or replaced, loading all of it again")
-		return d.load(ctx)
+		return d.loadAll(ctx)
 	}
 	d.note(mark, err)
 	return err

@@ -129,7 +129,7 @@ func TestKilled(t *testing.T) {
 			t.Cleanup(pool.Close)
 			n := &node{reached: func(string) {}}
 			quiet := n.options()
-			quiet.Workers, quiet.Prover = -1, nil
+			quiet.Workers, quiet.Prover, quiet.Publish = -1, nil, nil
 			registrar, err := n.open(t.Context(), pool, quiet)
 			if err != nil {
 				t.Fatal(err)
