@@ -39,7 +39,7 @@ func stage(s step) provisioning.Stage[order, meal] { return provisioning.Stage[o
 // quick are options with which a test does not wait.
 func quick(k ...provisioning.Definition) *provisioning.Options {
 	return &provisioning.Options{
-		Kinds: k, Sweep: 50 * time.Millisecond, Lease: time.Second,
+		Kinds: k, Sweep: 50 * time.Millisecond, Lease: 3 * time.Second, // so long that a busy machine loses none
 		Backoff: func(int) time.Duration { return time.Millisecond },
 	}
 }

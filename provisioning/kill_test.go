@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 // hasty are options under which a dead worker is soon given up on.
 func hasty() *provisioning.Options {
 	o := quick()
-	o.Lease = 300 * time.Millisecond
+	o.Lease = 800 * time.Millisecond
 	o.Logger = slog.New(slog.DiscardHandler)
 	return o
 }

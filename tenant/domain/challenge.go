@@ -67,6 +67,7 @@ const (
 	ReasonDNSFailure         Reason = "dns-failure"
 	ReasonOrderFailed        Reason = "order-failed"
 	ReasonRateLimited        Reason = "rate-limited"
+	ReasonCAUnavailable      Reason = "ca-unavailable"
 	ReasonCertificateExpired Reason = "certificate-expired"
 	ReasonTenantGone         Reason = "tenant-gone"
 	ReasonTaken              Reason = "taken"      // another tenant has the host, and its proof still stands

@@ -162,6 +162,7 @@ func (r Reason) sentence() string {
 		ReasonDNSFailure:         "its name servers do not answer.",
 		ReasonOrderFailed:        "the certificate authority has refused it.",
 		ReasonRateLimited:        "the certificate authority wants us to wait.",
+		ReasonCAUnavailable:      "the certificate authority does not answer.",
 		ReasonCertificateExpired: "its certificate has lapsed.",
 		ReasonTenantGone:         "the account is closed.",
 		ReasonTaken:              "another account has it, and its proof is still there. Remove that TXT record.",

@@ -72,7 +72,7 @@ type node struct {
 
 func (n *node) options() *domain.Options {
 	return &domain.Options{
-		Edge: "edge.myapp.com", Prover: n, Lease: 300 * time.Millisecond, Sweep: 20 * time.Millisecond,
+		Edge: "edge.myapp.com", Prover: n, Lease: 900 * time.Millisecond, Sweep: 20 * time.Millisecond,
 		Logger: slog.New(slog.DiscardHandler),
 		Publish: func(context.Context, domain.Event) error {
 			n.reached("tell")

@@ -139,7 +139,8 @@ func ended(d Domain, now time.Time, reason Reason) Domain {
 // transient reports whether a reason may be gone the next time without anybody
 // having done something.
 func transient(r Reason) bool {
-	return r == ReasonDNSFailure || r == ReasonResolversDisagree || r == ReasonUnreachable || r == ReasonRateLimited
+	return r == ReasonDNSFailure || r == ReasonResolversDisagree || r == ReasonUnreachable ||
+		r == ReasonRateLimited || r == ReasonCAUnavailable
 }
 
 // reasonOf names the reason of an error, otherwise if it has none.

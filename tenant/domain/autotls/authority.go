@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"path"
@@ -31,6 +30,7 @@ type authority struct {
 	http    *http.Client
 	timeout time.Duration // of one order
 	budget  *pace.Budget
+	pause   pace.Pause
 
 	mu      sync.Mutex
 	account *acme.Account // nil until it is known
@@ -40,14 +40,11 @@ type authority struct {
 	made     time.Time
 }
 
-// answerTime bounds one request to a CA, and maxAnswer what it may say.
-const (
-	answerTime = 30 * time.Second
-	maxAnswer  = 1 << 20
-)
-
 func newAuthority(ca CA, s *storage, o *Options) (*authority, error) {
-	transport := &http.Transport{
+	a := &authority{
+		ca: ca, key: certmagic.StorageKeys.Safe((&certmagic.ACMEIssuer{CA: ca.Directory}).IssuerKey()), storage: s, timeout: o.OrderTimeout,
+	}
+	plain := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSClientConfig:       &tls.Config{RootCAs: ca.Roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   answerTime,
@@ -55,10 +52,7 @@ func newAuthority(ca CA, s *storage, o *Options) (*authority, error) {
 		IdleConnTimeout:       time.Minute,
 		ForceAttemptHTTP2:     true,
 	}
-	a := &authority{
-		ca: ca, key: certmagic.StorageKeys.Safe((&certmagic.ACMEIssuer{CA: ca.Directory}).IssuerKey()), storage: s, timeout: o.OrderTimeout,
-		http: &http.Client{Transport: bounded{transport}, Timeout: answerTime},
-	}
+	a.http = &http.Client{Transport: transport{plain, &a.pause, o.Clock}, Timeout: answerTime}
 	var err error
 	a.budget, err = newBudget(ca, a.key, o.Share, ledger{s.pool})
 	return a, err
@@ -81,21 +75,6 @@ func (a *authority) acme() *acme.Client {
 
 // close ends connections that nobody uses.
 func (a *authority) close() { a.http.CloseIdleConnections() }
-
-// bounded cuts answers short.
-type bounded struct{ *http.Transport }
-
-// RoundTrip implements [http.RoundTripper].
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := b.Transport.RoundTrip(r)
-	if err == nil {
-		answer.Body = struct {
-			io.Reader
-			io.Closer
-		}{io.LimitReader(answer.Body, maxAnswer), answer.Body}
-	}
-	return answer, err
-}
 
 // items returns where the account is stored, as certmagic does.
 func (a *authority) items() (registration, key string) {

@@ -43,18 +43,15 @@ func spend(ctx context.Context, take func(context.Context) error) error {
 	}
 }
 
-// urgent is the part of a certificate's life that is left when its renewal
-// cannot wait any more: a month of ninety days has passed twice by then.
-const urgent = 8
-
-// class says who waits for an order.
-func (m *Manager) class(before *previous) pace.Class {
-	if before == nil {
+// class says who waits for an order, which is part of a backlog or not.
+func (m *Manager) class(before *previous, backlog bool) pace.Class {
+	switch {
+	case before != nil:
+		leaf := before.leaf
+		return pace.Renewing(leaf.NotAfter.Sub(m.opts.Clock()), leaf.NotAfter.Sub(leaf.NotBefore))
+	case backlog:
+		return pace.Backlog
+	default:
 		return pace.Waiting
 	}
-	left, life := before.leaf.NotAfter.Sub(m.opts.Clock()), before.leaf.NotAfter.Sub(before.leaf.NotBefore)
-	if left < life/urgent {
-		return pace.Waiting
-	}
-	return pace.Renewal
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
 // What callers branch on.
@@ -23,6 +25,25 @@ var (
 	ErrPending = errors.New("autotls: certificate is still being ordered")
 )
 
+// pausedError says that a CA is left alone, and what it was in trouble with when
+// that is news.
+type pausedError struct {
+	until time.Time
+	err   error
+}
+
+// Error implements error.
+func (e *pausedError) Error() string {
+	text := "autotls: the CA is in trouble, and left alone until " + e.until.UTC().Format(time.RFC3339)
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+// Unwrap returns what the CA was in trouble with.
+func (e *pausedError) Unwrap() error { return e.err }
+
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))
 }
@@ -34,6 +55,9 @@ const (
 	ReasonUnreachable = "unreachable"  // the CA found no answer to its challenge
 	ReasonCAAForbids  = "caa-forbids"  // a CAA record keeps the CA out
 	ReasonDNSFailure  = "dns-failure"  // the CA could not look the host up
+	// ReasonCAUnavailable is a CA that does not answer, or only that it is in
+	// trouble. All CAs are, if it is what an order has failed for.
+	ReasonCAUnavailable = "ca-unavailable"
 )
 
 // IssueError says why there is no certificate for a host. No CA was asked when
@@ -46,6 +70,9 @@ type IssueError struct {
 	RetryAt time.Time
 	// Err has what each CA said. It may be nil where another node has failed.
 	Err error
+
+	refused bool            // by a CA at least, for a reason of the host's own
+	wait    *pace.WaitError // the budget that there is first, where none has refused
 }
 
 // Error implements error.

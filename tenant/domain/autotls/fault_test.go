@@ -188,7 +188,7 @@ func TestSecondCA(t *testing.T) {
 	n.serve(t, m)
 	for host, answer := range map[string]http.HandlerFunc{
 		"limited.example.test": acmetest.Problem(http.StatusTooManyRequests, "rateLimited"),
-		"broken.example.test":  acmetest.Problem(http.StatusInternalServerError, "serverInternal"),
+		"broken.example.test":  acmetest.Problem(http.StatusForbidden, "serverInternal"),
 		"odd.example.test": func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusCreated)
 			_, _ = w.Write([]byte("<html>"))

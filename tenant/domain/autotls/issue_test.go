@@ -76,7 +76,7 @@ func TestOneOrder(t *testing.T) {
 	}
 	// The control: without the lock there would be two.
 	for _, m := range nodes {
-		if _, err := m.order(t.Context(), "acme.example.test", nil); err != nil {
+		if _, err := m.order(t.Context(), "acme.example.test", nil, false); err != nil {
 			t.Error(err)
 		}
 	}

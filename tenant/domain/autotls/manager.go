@@ -249,14 +249,15 @@ func (m *Manager) replace(ctx context.Context, name string, due bool) error {
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
 		}
-		if err := m.resting(ctx, name); err != nil {
-			return err
-		}
 		var before *previous
 		if err == nil {
 			before = &previous{r.ca, leaf}
 		}
-		got, err := m.order(ctx, name, before)
+		backlog, err := m.resting(ctx, name)
+		if err != nil {
+			return err
+		}
+		got, err := m.order(ctx, name, before, backlog)
 		if failed, ok := errors.AsType[*IssueError](err); ok {
 			return m.rest(ctx, failed, before)
 		}

@@ -126,7 +126,7 @@ func TestLostLockSavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.order(t.Context(), "acme.example.test", nil)
+	got, err := m.order(t.Context(), "acme.example.test", nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}

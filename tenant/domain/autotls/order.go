@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -24,29 +23,30 @@ import (
 
 // order gets a certificate for a name from the first CA that gives one, under
 // the name's lock. before is the certificate that it replaces, or nil. The error
-// is an [*IssueError], whose time is set only if no CA was asked, unless ctx has
-// ended.
-func (m *Manager) order(ctx context.Context, name string, before *previous) (*issued, error) {
+// is an [*IssueError], whose time is the earliest that a CA has named, unless ctx
+// has ended.
+func (m *Manager) order(ctx context.Context, name string, before *previous, backlog bool) (*issued, error) {
 	failed := &IssueError{Host: name}
 	var errs []error
-	for _, a := range m.authorities {
-		got, err := m.orderAt(ctx, a, name, before)
+	for i, a := range m.authorities {
+		got, err := m.orderAt(ctx, a, name, before, backlog)
 		if err == nil {
 			return got, nil
 		}
 		if ctx.Err() != nil {
 			return nil, errors.Join(context.Cause(ctx), err)
 		}
-		why, until := classify(err)
-		m.opts.Logger.WarnContext(ctx, "autotls: order failed", "host", name, "ca", a.ca.Directory, "reason", why, "error", err)
-		m.instruments.failed(a.ca.Directory, why)
+		f := classify(err)
+		m.opts.Logger.WarnContext(ctx, "autotls: order failed", "host", name, "ca", a.ca.Directory, "reason", f.why, "error", err)
+		m.instruments.failed(a.ca.Directory, f.why)
 		errs = append(errs, fmt.Errorf("%s: %w", a.ca.Directory, err))
-		if failed.Why == "" || failed.Why == ReasonRateLimited { // the one that says more about the host
-			failed.Why = why
+		if i == 0 || f.refused && !failed.refused { // who refuses says more about the host
+			failed.Why = f.why
 		}
-		if failed.RetryAt.IsZero() || until.Before(failed.RetryAt) {
-			failed.RetryAt = until
+		if i == 0 || f.until.Before(failed.RetryAt) {
+			failed.RetryAt, failed.wait = f.until, f.wait
 		}
+		failed.refused = failed.refused || f.refused
 	}
 	failed.Err = errors.Join(errs...)
 	return nil, failed
@@ -59,9 +59,21 @@ type previous struct {
 }
 
 // orderAt orders from one CA.
-func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before *previous) (*issued, error) {
+func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before *previous, backlog bool) (*issued, error) {
+	if until, paused := a.pause.Until(m.opts.Clock()); paused {
+		return nil, &pausedError{until: until}
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, m.opts.OrderTimeout, errors.New("autotls: the order took too long"))
 	defer cancel()
+	got, err := m.place(ctx, a, name, before, backlog)
+	if until, paused := a.pause.Until(m.opts.Clock()); err != nil && paused {
+		return nil, &pausedError{until, err}
+	}
+	return got, err
+}
+
+// place places an order, and tells the budget what comes of it.
+func (m *Manager) place(ctx context.Context, a *authority, name string, before *previous, backlog bool) (*issued, error) {
 	directory, err := a.acme().GetDirectory(ctx)
 	if err != nil {
 		return nil, err
@@ -75,7 +87,7 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 		return nil, err
 	}
 	cost := pace.Order{
-		Account: account.Location, Hosts: []string{name}, Class: m.class(before),
+		Account: account.Location, Hosts: []string{name}, Class: m.class(before, backlog),
 		Renews: replaces != nil, Repeats: before != nil && before.ca == a.ca.Directory,
 	}
 	if err := spend(ctx, func(ctx context.Context) error { return a.budget.Order(ctx, cost) }); err != nil {
@@ -86,8 +98,12 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 	if err != nil {
 		return nil, err
 	}
-	tries := new(atomic.Int64)
-	chain, err := m.obtain(ctx, a, account, secret, name, replaces, tries)
+	csr, err := acmez.NewCSR(secret, []string{name})
+	if err != nil {
+		return nil, err
+	}
+	done := &progress{csr: csr}
+	chain, err := m.obtain(ctx, a, account, name, replaces, done)
 	if problem, ok := errors.AsType[acme.Problem](err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
 		// The CA has forgotten us, as Let's Encrypt's staging does at times.
 		if err := a.forgetAccount(ctx, account); err != nil {
@@ -96,10 +112,13 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 		if account, err = a.login(ctx); err != nil {
 			return nil, err
 		}
-		chain, err = m.obtain(ctx, a, account, secret, name, nil, tries)
+		chain, err = m.obtain(ctx, a, account, name, nil, done)
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.refund(ctx, cost, err, int(tries.Load())))
+		if at := done.retryAt.Load(); at != 0 {
+			err = &limitedError{time.Unix(at, 0), err}
+		}
+		return nil, errors.Join(err, a.refund(ctx, cost, err, done))
 	}
 	if err := a.budget.Succeeded(ctx, account.Location, name); err != nil {
 		m.opts.Logger.WarnContext(ctx, "autotls: budget", "host", name, "error", err)
@@ -107,19 +126,20 @@ func (m *Manager) orderAt(ctx context.Context, a *authority, name string, before
 	return m.accept(a, name, secret, chain)
 }
 
-// refund tells the budget what came of an order that the CA has refused. Where
-// the CA has not answered, nobody knows, and all stays spent.
+// refund tells the budget what came of an order that has failed. Where the CA was
+// asked to issue and has not answered, nobody knows, and all stays spent.
 //
 // acmez places an order for each of the challenges that it tries, and the CA
 // counts each. An order that is over the budget by then has been placed.
-func (a *authority) refund(ctx context.Context, cost pace.Order, err error, tries int) error {
-	if _, answered := errors.AsType[acme.Problem](err); !answered {
+func (a *authority) refund(ctx context.Context, cost pace.Order, err error, done *progress) error {
+	if _, answered := errors.AsType[acme.Problem](err); !answered && done.finalizes.Load() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
 	defer cancel()
 	var errs []error
-	for i := range max(tries, 1) {
+	tries := max(int(done.tries.Load()), 1)
+	for i := range tries {
 		if i > 0 {
 			if err := a.budget.Order(ctx, cost); err != nil {
 				errs = append(errs, err)
@@ -129,7 +149,7 @@ func (a *authority) refund(ctx context.Context, cost pace.Order, err error, trie
 		errs = append(errs, a.budget.Unissued(ctx, cost))
 	}
 	if blame(err) {
-		for range max(tries, 1) {
+		for range tries {
 			errs = append(errs, a.budget.Failed(ctx, cost.Account, cost.Hosts[0]))
 		}
 	}
@@ -143,20 +163,15 @@ func (a *authority) refund(ctx context.Context, cost pace.Order, err error, trie
 // challenge when one fails, and orders without replaces where the CA says that
 // the certificate was replaced before (RFC 9773, section 5).
 func (m *Manager) obtain(
-	ctx context.Context, a *authority, account acme.Account, secret *ecdsa.PrivateKey, name string, replaces *x509.Certificate,
-	tries *atomic.Int64,
+	ctx context.Context, a *authority, account acme.Account, name string, replaces *x509.Certificate, done *progress,
 ) (acme.Certificate, error) {
-	csr, err := acmez.NewCSR(secret, []string{name})
+	params, err := acmez.OrderParametersFromCSR(account, done.csr)
 	if err != nil {
 		return acme.Certificate{}, err
 	}
-	params, err := acmez.OrderParametersFromCSR(account, csr)
-	if err != nil {
-		return acme.Certificate{}, err
-	}
-	params.Profile, params.Replaces = a.ca.Profile, replaces
-	client := acmez.Client{Client: a.acme(), ChallengeSolvers: m.solvers(a, name, tries)}
-	chains, err := client.ObtainCertificate(ctx, params)
+	params.CSR, params.Profile, params.Replaces = done, a.ca.Profile, replaces
+	client := acmez.Client{Client: a.acme(), ChallengeSolvers: m.solvers(a, name, done)}
+	chains, err := client.ObtainCertificate(done.in(ctx), params)
 	if err != nil {
 		return acme.Certificate{}, err
 	}
@@ -169,7 +184,7 @@ func (m *Manager) obtain(
 // solvers returns what may prove a name: dns-01 for wildcards, which can be
 // proven by nothing else, and the host's own servers for the others, which
 // count how many challenges were tried.
-func (m *Manager) solvers(a *authority, name string, tries *atomic.Int64) map[string]acmez.Solver {
+func (m *Manager) solvers(a *authority, name string, done *progress) map[string]acmez.Solver {
 	out := map[string]acmez.Solver{}
 	if strings.HasPrefix(name, "*.") {
 		out[acme.ChallengeTypeDNS01] = &certmagic.DNS01Solver{DNSManager: certmagic.DNSManager{
@@ -179,10 +194,10 @@ func (m *Manager) solvers(a *authority, name string, tries *atomic.Int64) map[st
 		return out
 	}
 	if !m.opts.NoHTTP01 {
-		out[acme.ChallengeTypeHTTP01] = solver{m.challenges, a.key, tries}
+		out[acme.ChallengeTypeHTTP01] = solver{m.challenges, a.key, done}
 	}
 	if !m.opts.NoTLSALPN01 {
-		out[acme.ChallengeTypeTLSALPN01] = solver{m.challenges, a.key, tries}
+		out[acme.ChallengeTypeTLSALPN01] = solver{m.challenges, a.key, done}
 	}
 	return out
 }
@@ -240,31 +255,60 @@ func blame(err error) bool {
 	return authorization
 }
 
-// classify gives an error one of our reasons, and says when to ask again if that
-// is known.
-func classify(err error) (why string, until time.Time) {
-	if short, ok := errors.AsType[*pace.WaitError](err); ok {
-		return ReasonRateLimited, short.Until
+// failure is what an error means: one of our reasons, when to ask again if that
+// is known, and whether the CA has refused the order or was not asked.
+type failure struct {
+	why     string
+	until   time.Time
+	wait    *pace.WaitError
+	refused bool
+}
+
+func classify(err error) failure {
+	if wait, ok := errors.AsType[*pace.WaitError](err); ok {
+		return failure{why: ReasonRateLimited, until: wait.Until, wait: wait}
 	}
+	if paused, ok := errors.AsType[*pausedError](err); ok {
+		return failure{why: ReasonCAUnavailable, until: paused.until}
+	}
+	f := failure{why: reason(err), refused: true}
+	if limited, ok := errors.AsType[*limitedError](err); ok {
+		f.until = limited.until
+	}
+	return f
+}
+
+// limitedError is a CA's refusal for one of its limits, with its own word on
+// when to ask again.
+type limitedError struct {
+	until time.Time
+	error
+}
+
+// Unwrap returns the refusal.
+func (e *limitedError) Unwrap() error { return e.error }
+
+// reason finds the word for what a CA has said.
+func reason(err error) string {
 	problem, ok := errors.AsType[acme.Problem](err)
 	if !ok {
-		return ReasonOrderFailed, time.Time{}
+		return ReasonOrderFailed
 	}
 	switch problem.Type {
 	case acme.ProblemTypeRateLimited:
-		return ReasonRateLimited, time.Time{}
+		return ReasonRateLimited
 	case acme.ProblemTypeCAA:
-		return ReasonCAAForbids, time.Time{}
+		return ReasonCAAForbids
 	case acme.ProblemTypeDNS:
-		return ReasonDNSFailure, time.Time{}
+		return ReasonDNSFailure
 	case acme.ProblemTypeUnauthorized, acme.ProblemTypeConnection, acme.ProblemTypeTLS, acme.ProblemTypeIncorrectResponse:
-		return ReasonUnreachable, time.Time{}
+		return ReasonUnreachable
 	}
 	if problem.Status == http.StatusTooManyRequests {
-		return ReasonRateLimited, time.Time{}
+		return ReasonRateLimited
 	}
 	if blame(problem) {
-		return ReasonUnreachable, time.Time{}
+		return ReasonUnreachable
 	}
-	return ReasonOrderFailed, time.Time{}
+	return ReasonOrderFailed
 }

@@ -87,7 +87,7 @@ func TestAlreadyReplaced(t *testing.T) {
 	n.wants(t, "acme.example.test")
 	leaf := n.leaf(t, "acme.example.test")
 	for range 2 {
-		if _, err := m.order(t.Context(), "acme.example.test", &previous{n.proxy.Directory(), leaf}); err != nil {
+		if _, err := m.order(t.Context(), "acme.example.test", &previous{n.proxy.Directory(), leaf}, false); err != nil {
 			t.Fatal(err)
 		}
 	}

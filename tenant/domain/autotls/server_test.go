@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/mholt/acmez/v3/acme"
@@ -213,7 +212,7 @@ func TestHTTPHandler(t *testing.T) {
 		Type: acme.ChallengeTypeHTTP01, Token: "token", KeyAuthorization: "token.thumb",
 		Identifier: acme.Identifier{Type: "dns", Value: "globex.example.test"},
 	}
-	s := solver{m.challenges, m.authorities[0].key, new(atomic.Int64)}
+	s := solver{m.challenges, m.authorities[0].key, new(progress)}
 	if err := s.Present(t.Context(), challenge); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"path"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -48,14 +47,14 @@ type solver struct {
 	*challenges
 
 	issuer string
-	tries  *atomic.Int64
+	order  *progress
 }
 
 var _ acmez.Solver = solver{}
 
 // Present implements [acmez.Solver].
 func (s solver) Present(ctx context.Context, c acme.Challenge) error {
-	s.tries.Add(1)
+	s.order.tries.Add(1)
 	text, err := json.Marshal(c)
 	if err != nil {
 		return err

@@ -33,14 +33,21 @@ CREATE TABLE certificate (
 CREATE INDEX certificate_due ON certificate (due_at);
 CREATE INDEX certificate_end ON certificate (not_after);
 
--- Hosts whose last order failed, and until when they are left alone.
+-- Hosts whose last order failed, and until when they are left alone. Those for
+-- which there was no room in a bucket stand in its line, and what came in great
+-- numbers behind the others.
 CREATE TABLE rest (
     host        text COLLATE "C" PRIMARY KEY,
     failures    integer NOT NULL,
     reason      text NOT NULL,
     problem     text NOT NULL,
-    rests_until timestamptz NOT NULL
+    rests_until timestamptz NOT NULL,
+    waits_for   text COLLATE "C", -- a bucket's key
+    waits_since timestamptz,
+    backlog     boolean NOT NULL DEFAULT false,
+    CONSTRAINT rest_line CHECK ((waits_for IS NULL) = (waits_since IS NULL))
 );
+CREATE INDEX rest_line ON rest (waits_for, backlog, waits_since, host) WHERE waits_for IS NOT NULL;
 
 -- What nodes have to forget that they know: hosts whose certificate changed or
 -- went away. Rows are kept for an hour.

@@ -70,8 +70,11 @@ type charge struct {
 }
 
 // order is a request for a certificate that arrives now. wellPointed says which
-// names the authority can validate. replaces is zero, or a certificate's number.
-func (a *authority) order(now time.Time, account string, names []string, domain func(string) string, replaces int, wellPointed bool) (answer, int) {
+// names the authority can validate. replaces is zero, or a certificate's number,
+// of which it may believe by mistake that it was replaced.
+func (a *authority) order(
+	now time.Time, account string, names []string, domain func(string) string, replaces int, wellPointed, mistaken bool,
+) (answer, int) {
 	if !now.Before(a.down[0]) && now.Before(a.down[1]) {
 		return unavailable, 0
 	}
@@ -81,7 +84,7 @@ func (a *authority) order(now time.Time, account string, names []string, domain 
 	}
 	if replaces != 0 {
 		old := a.certs[replaces]
-		if old.replaced {
+		if old.replaced || mistaken {
 			return replacedAlready, 0
 		}
 		if !slices.ContainsFunc(names, func(name string) bool { return slices.Contains(old.names, name) }) {

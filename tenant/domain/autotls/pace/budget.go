@@ -7,34 +7,6 @@ import (
 	"strings"
 )
 
-// Class says who waits for an order, and so what part of the budget it may have.
-type Class int
-
-const (
-	// Waiting is a first certificate that somebody waits for, or any other that
-	// cannot wait. It may have the whole budget.
-	Waiting Class = iota
-	// Renewal has time. It leaves the reserve alone.
-	Renewal
-	// Import is a first certificate of many, such as those of customers that
-	// come from another platform. It leaves the reserve alone and goes last.
-	Import
-)
-
-// String names the class.
-func (c Class) String() string {
-	switch c {
-	case Waiting:
-		return "waiting"
-	case Renewal:
-		return "renewal"
-	case Import:
-		return "import"
-	default:
-		return fmt.Sprintf("class %d", int(c))
-	}
-}
-
 // Order is an order for one certificate.
 type Order struct {
 	// Account is the authority's name for the account, its URL.
@@ -67,7 +39,8 @@ type Options struct {
 	// that come later than they were sent. The default is 0.8.
 	Share float64
 	// Reserve is the part of the budget at hand that only orders of class Waiting may
-	// have. The default is 0.25; a number below zero is none.
+	// have; those of class Backlog leave twice as much. The default is 0.25; a
+	// number below zero is none.
 	Reserve float64
 	// Registrable says which registered domain a host belongs to, by the public
 	// suffix list. A host for which it fails counts as one itself. If it is nil, the
@@ -136,8 +109,8 @@ func (o *Options) check(ledger Ledger) error {
 	if !(o.Share >= 0.01 && o.Share <= 1) {
 		mistakes = append(mistakes, fmt.Errorf("pace: share %v is not from 0.01 to 1", o.Share))
 	}
-	if !(o.Reserve < 1) {
-		mistakes = append(mistakes, fmt.Errorf("pace: reserve %v is not below 1", o.Reserve))
+	if !(o.Reserve < 0.5) {
+		mistakes = append(mistakes, fmt.Errorf("pace: reserve %v is not below 0.5", o.Reserve))
 	}
 	return errors.Join(mistakes...)
 }

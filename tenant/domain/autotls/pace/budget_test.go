@@ -46,9 +46,9 @@ func TestBudgetSpendsItsShare(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	b := newBudget(t, c.ledger(), nil)
-	n, err := orders(t, c, b, pace.Import)
+	n, err := orders(t, c, b, pace.Renewal)
 	if n != 180 { // 300, of which 80 %, less a quarter
-		t.Errorf("imported %d: %v", n, err)
+		t.Errorf("renewed %d: %v", n, err)
 	}
 	n, err = orders(t, c, b, pace.Waiting)
 	if short, ok := errors.AsType[*pace.WaitError](err); n != 60 || !ok || short.Limit != pace.LimitOrders {

@@ -19,6 +19,8 @@ type WaitError struct {
 	Wait time.Duration
 	// Limit is what there is too little of; of several, the one that takes longest.
 	Limit Limit
+	// Rate is our share of that limit.
+	Rate Rate
 	// Key is the bucket's.
 	Key string
 }

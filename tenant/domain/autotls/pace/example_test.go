@@ -44,34 +44,17 @@ func ExampleRenewAt() {
 	// 2026-03-12
 }
 
-// A queue lets customers go before imports, and says when to come again.
-func ExampleQueue() {
-	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	budget, err := pace.New(pace.NewMemoryLedger(func() time.Time { return now }), nil)
-	if err != nil {
-		fmt.Println(err)
-		return
+// A line has each come back about when it is its turn.
+func ExampleWaitError_Again() {
+	wait := &pace.WaitError{
+		Until: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+		Rate:  pace.Rate{Burst: 240, Refill: 45 * time.Second},
 	}
-	queue := pace.NewQueue(budget)
-	for _, item := range []pace.Item{
-		{Due: now, Order: pace.Order{Hosts: []string{"imported.example"}, Class: pace.Import}},
-		{Due: now, Order: pace.Order{Hosts: []string{"customer.example"}}},
-		{Due: now.Add(time.Hour), Order: pace.Order{Hosts: []string{"later.example"}}},
-	} {
-		if err := queue.Add(item); err != nil {
-			fmt.Println(err)
-		}
+	for _, ahead := range []int{0, 10, 500} {
+		fmt.Println(ahead, wait.Again(ahead, "shop.customer.example").Format(time.TimeOnly), wait.Crowded(ahead))
 	}
-	orders, wake, err := queue.Next(context.Background(), now, 10)
-	if err != nil {
-		fmt.Println(err)
-	}
-	for _, order := range orders {
-		fmt.Println(order.Class, order.Hosts)
-	}
-	fmt.Println("again at", wake.Format(time.TimeOnly))
 	// Output:
-	// waiting [customer.example]
-	// import [imported.example]
-	// again at 10:00:00
+	// 0 09:00:00 false
+	// 10 09:06:00 false
+	// 500 14:00:04 true
 }

@@ -61,7 +61,7 @@ func Draw(full []time.Time, takes []Take, now time.Time) (next []time.Time, err 
 		var wait time.Duration
 		next[i], wait = take.from(full[i], now)
 		if wait > worst {
-			worst, short = wait, &WaitError{Until: now.Add(wait), Wait: wait, Limit: take.Limit, Key: take.Key}
+			worst, short = wait, &WaitError{Until: now.Add(wait), Wait: wait, Limit: take.Limit, Rate: take.Rate, Key: take.Key}
 		}
 	}
 	if short != nil {

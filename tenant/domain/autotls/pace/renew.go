@@ -7,6 +7,15 @@ import (
 	"time"
 )
 
+// Renewing is the class of an order that takes the place of a certificate, for
+// what is left of its life: Renewal, and Waiting when that is little.
+func Renewing(left, life time.Duration) Class {
+	if left < life/urgent {
+		return Waiting
+	}
+	return Renewal
+}
+
 // Window is when the authority wants a certificate to be renewed: suggestedWindow
 // of RFC 9773, section 4.2.
 type Window struct {
@@ -71,7 +80,8 @@ func fraction(seed string, times ...time.Time) float64 {
 // seed, so that what failed together is not tried together.
 //
 // For a first certificate the lapse is zero. RetryAt is for orders that fail for
-// a reason of their own; if the authority is in trouble, [Queue.Pause].
+// a reason of their own; if the authority is in trouble there is [Pause], and if
+// there is no room in the budget [WaitError.Again].
 func RetryAt(failed time.Time, failures int, lapse time.Time, seed string) time.Time {
 	pauses := [...]time.Duration{
 		time.Minute, 5 * time.Minute, 15 * time.Minute,

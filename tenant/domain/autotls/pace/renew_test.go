@@ -109,7 +109,7 @@ func TestRetriesNeverPause(t *testing.T) {
 	a := newAuthority(45 * day)
 	now := begin()
 	for failures := 1; now.Before(begin().AddDate(10, 0, 0)); failures++ {
-		if got, _ := a.order(now, account, []string{"a.example"}, strings.ToLower, 0, false); got != invalid {
+		if got, _ := a.order(now, account, []string{"a.example"}, strings.ToLower, 0, false, false); got != invalid {
 			t.Fatalf("try %d after %v: %v", failures, now.Sub(begin()), a.refused)
 		}
 		now = pace.RetryAt(now, failures, time.Time{}, "a.example")

@@ -86,6 +86,7 @@ func TestSimulationShows(t *testing.T) {
 	}{
 		"no budget":          {func(s *scenario) { s.unpaced = true }, "rate-limit errors"},
 		"no classes":         {func(s *scenario) { s.oneClass = true }, "wait"},
+		"outages count":      {func(s *scenario) { s.unsure = true }, "wait"},
 		"no spread":          {func(s *scenario) { s.renewAt = spread }, "peak"},
 		"renewed at the end": {func(s *scenario) { s.renewAt = late }, "lapsed"},
 	}

@@ -85,7 +85,7 @@ func (b *Budget) hosts(order Order) ([]string, error) {
 	if !printable(order.Account) || len(order.Account) > 512 {
 		return nil, fmt.Errorf("%w: account %.80q", ErrOrder, order.Account)
 	}
-	if order.Class < Waiting || order.Class > Import {
+	if order.Class < Waiting || order.Class > Backlog {
 		return nil, fmt.Errorf("%w: %v", ErrOrder, order.Class)
 	}
 	if n := len(order.Hosts); n == 0 || n > b.limits.Names {
@@ -141,11 +141,10 @@ func (b *Budget) bucket(limit Limit, rate Rate, of string) Take {
 	return Take{Key: b.authority + "/" + string(limit) + "/" + of, Limit: limit, Rate: rate, N: 1}
 }
 
-// keep leaves the reserve to those who wait.
+// keep leaves the reserve to those who wait, and each class one reserve more
+// than the class before it.
 func (b *Budget) keep(order Order, take Take) Take {
-	if order.Class != Waiting {
-		take.Keep = int(float64(take.Rate.Burst) * b.reserve)
-	}
+	take.Keep = int(order.Class) * int(float64(take.Rate.Burst)*b.reserve)
 	return take
 }
 

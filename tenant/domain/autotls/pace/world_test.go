@@ -31,7 +31,8 @@ type scenario struct {
 	recall   int // day on which they want 10 % of certificates renewed within 24 hours
 	renewAt  func(notBefore, notAfter time.Time, w *pace.Window, seed string) time.Time
 	unpaced  bool // without a budget
-	oneClass bool // whoever waits goes last, like what is imported
+	oneClass bool // without a backlog: whoever came first goes first
+	unsure   bool // what was ordered and not answered may have been issued
 	maxPeak  int  // orders in an hour that are too many
 	maxWait  time.Duration
 	minSpare time.Duration // life that is left at least when a certificate is renewed
@@ -40,7 +41,7 @@ type scenario struct {
 // site is one domain and what is known of it.
 type site struct {
 	name, zone string
-	class      pace.Class
+	imported   bool
 	came       time.Time
 	misledTill time.Time // its DNS is wrong
 	cert       int
@@ -49,21 +50,25 @@ type site struct {
 	failures   int
 	generation int // of the plan to renew it
 	ordered    bool
-	repeats    bool
-	house      *house
+	node       *node
+	house      *house // who has issued its certificate
+	place      *place // in a line
 }
 
-// house is one of our nodes with what it orders from one authority. All nodes share
-// a ledger, and what they order.
+// node is one of ours, with room for so many orders at once. All nodes share what
+// they have to do, and the ledger.
+type node struct {
+	free    int
+	waiting []*site
+	pauses  []pace.Pause // for each authority
+}
+
+// house is an authority and our account there.
 type house struct {
 	*authority
 
 	account string
 	budget  *pace.Budget
-	queue   *pace.Queue
-	free    int // workers
-	wakes   time.Time
-	trouble int // times in a row that it did not answer
 }
 
 // report is what came of it.
@@ -76,10 +81,12 @@ type report struct {
 	in3h          int // orders in 3 hours that count, of one account
 	unserved      int // domains that wait for a first certificate at the end
 	spare         time.Duration
-	waits         map[pace.Class][]time.Duration
+	waits         map[bool][]time.Duration // of who was imported, and who was not
 	crowdWaits    []time.Duration
 	misledHealed  int
 	exempt, again int
+	backlog       int // first certificates that became part of one
+	turnedAway    int // questions for which there was no room
 }
 
 // world is a heap of events.
@@ -93,6 +100,8 @@ type world struct {
 	planned     int
 	authorities []*authority
 	houses      []*house
+	nodes       []*node
+	lines       map[string]*line
 	sites       []*site
 	byName      map[string]*site
 	report      report
@@ -131,8 +140,8 @@ func begin() time.Time { return time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC) }
 func simulate(t *testing.T, s scenario) report {
 	w := &world{
 		t: t, s: s, random: rand.New(rand.NewPCG(7, 45)), now: begin(), end: begin().Add(time.Duration(s.days) * day),
-		byName: map[string]*site{},
-		report: report{refused: map[string]int{}, waits: map[pace.Class][]time.Duration{}, spare: s.life},
+		byName: map[string]*site{}, lines: map[string]*line{},
+		report: report{refused: map[string]int{}, waits: map[bool][]time.Duration{}, spare: s.life},
 	}
 	w.open()
 	w.populate()
@@ -174,12 +183,10 @@ func (w *world) open() {
 			w.t.Fatal(err)
 		}
 		w.authorities = append(w.authorities, a)
-		for range w.s.nodes {
-			w.houses = append(w.houses, &house{
-				authority: a, account: fmt.Sprint("https://ca", i, ".example/account/1"),
-				budget: budget, queue: pace.NewQueue(budget), free: 32,
-			})
-		}
+		w.houses = append(w.houses, &house{authority: a, account: fmt.Sprint("https://ca", i, ".example/account/1"), budget: budget})
+	}
+	for range w.s.nodes {
+		w.nodes = append(w.nodes, &node{free: 32, pauses: make([]pace.Pause, len(w.houses))})
 	}
 }
 
@@ -194,7 +201,7 @@ func (w *world) site(zone string) *site {
 			zone = fmt.Sprint("family", n/20, ".example")
 		}
 	}
-	s := &site{name: fmt.Sprint("h", n, ".", zone), zone: zone, house: w.houses[n%len(w.houses)]}
+	s := &site{name: fmt.Sprint("h", n, ".", zone), zone: zone, node: w.nodes[n%len(w.nodes)]}
 	w.sites = append(w.sites, s)
 	w.byName[s.name] = s
 	return s
@@ -212,14 +219,17 @@ func (w *world) populate() {
 		if i >= w.s.standing-w.s.atOnce {
 			age = time.Duration(w.random.Int64N(int64(time.Hour)))
 		}
+		s.house = w.houses[0]
 		s.cert = s.house.issue(begin().Add(-age), []string{s.name})
 		w.holds(s)
 	}
 	for range w.s.imported {
-		w.comes(w.site(""), pace.Import, begin())
+		s := w.site("")
+		s.imported = true
+		w.comes(s, begin())
 	}
 	for range w.s.crowdComing {
-		w.comes(w.site("crowd.example"), pace.Waiting, begin().Add(3*day))
+		w.comes(w.site("crowd.example"), begin().Add(3*day))
 	}
 	for range w.s.coming {
 		at := begin().Add(time.Duration(w.random.IntN(w.s.days)) * day)
@@ -228,7 +238,7 @@ func (w *world) populate() {
 		} else {
 			at = at.Add(time.Duration(w.random.Int64N(int64(day))))
 		}
-		w.comes(w.site(""), pace.Waiting, at)
+		w.comes(w.site(""), at)
 	}
 }
 
@@ -240,11 +250,11 @@ func (w *world) mislead(s *site) {
 }
 
 // comes lets a domain come that has no certificate.
-func (w *world) comes(s *site, class pace.Class, at time.Time) {
-	s.class, s.came = class, at
+func (w *world) comes(s *site, at time.Time) {
+	s.came = at
 	w.at(at, func() {
 		w.mislead(s)
-		w.queue(s, w.now)
+		w.due(s)
 	})
 }
 
@@ -271,7 +281,7 @@ func (w *world) plan(s *site, window *pace.Window) {
 	w.at(w.s.renewAt(s.from, s.until, window, s.name), func() {
 		if s.generation == generation && !s.ordered {
 			w.mislead(s)
-			w.queue(s, w.now)
+			w.due(s)
 		}
 	})
 }
@@ -292,115 +302,8 @@ func (w *world) recall() {
 	}
 }
 
-// queue hands an order to its authority's queue.
-func (w *world) queue(s *site, due time.Time) {
-	s.ordered = true
-	o := pace.Order{Account: s.house.account, Hosts: []string{s.name}, Class: s.class}
-	if s.cert != 0 {
-		o.Class, o.Renews, o.Repeats = pace.Renewal, !s.repeats, s.repeats
-	}
-	if w.s.oneClass {
-		o.Class = pace.Import
-	}
-	if err := s.house.queue.Add(pace.Item{Order: o, Due: due, Lapse: s.until}); err != nil {
-		w.t.Fatal(err)
-	}
-	w.wake(s.house, due)
-}
-
-// wake has the house work at a time, or before.
-func (w *world) wake(h *house, at time.Time) {
-	if !h.wakes.IsZero() && !at.Before(h.wakes) {
-		return
-	}
-	if at.Before(w.now) {
-		at = w.now
-	}
-	h.wakes = at
-	w.at(at, func() {
-		if h.wakes.Equal(at) {
-			h.wakes = time.Time{}
-			w.work(h)
-		}
-	})
-}
-
-// work sends what may be sent, as far as workers are free.
-func (w *world) work(h *house) {
-	if h.free == 0 {
-		return
-	}
-	orders, next, err := h.queue.Next(w.t.Context(), w.now, h.free)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	h.free -= len(orders)
-	for _, o := range orders {
-		latency := 20*time.Millisecond + time.Duration(w.random.Int64N(int64(80*time.Millisecond)))
-		w.at(w.now.Add(latency), func() { w.arrive(h, o) })
-	}
-	if !next.IsZero() && h.free > 0 {
-		w.wake(h, next)
-	}
-}
-
-// arrive has the authority answer, some seconds later.
-func (w *world) arrive(h *house, o pace.Order) {
-	s := w.byName[o.Hosts[0]]
-	replaces := 0
-	if o.Renews {
-		replaces = s.cert
-	}
-	var got answer
-	var number int
-	if o.Renews && w.random.IntN(50) == 0 {
-		got = replacedAlready // it believes so, by mistake
-	} else {
-		got, number = h.order(w.now, o.Account, o.Hosts, w.zone, replaces, !w.now.Before(s.misledTill))
-	}
-	w.report.orders++
-	w.at(w.now.Add(3*time.Second+time.Duration(w.random.Int64N(int64(9*time.Second)))), func() {
-		h.free++
-		w.answered(s, o, got, number)
-		w.wake(h, w.now)
-	})
-}
-
-// answered does what autotls does with an answer.
-func (w *world) answered(s *site, o pace.Order, got answer, number int) {
-	h := s.house
-	if got != issued {
-		if err := h.budget.Unissued(w.t.Context(), o); err != nil {
-			w.t.Fatal(err)
-		}
-	}
-	if got != unavailable {
-		h.trouble = 0
-	}
-	switch got {
-	case issued:
-		w.served(s, number)
-	case invalid:
-		s.failures++
-		if err := h.budget.Failed(w.t.Context(), h.account, s.name); err != nil {
-			w.t.Fatal(err)
-		}
-		w.queue(s, pace.RetryAt(w.now, s.failures, s.until, s.name))
-	case replacedAlready:
-		s.repeats = true
-		w.report.again++
-		w.queue(s, w.now)
-	case limited:
-		w.queue(s, w.now.Add(6*time.Hour))
-	case unavailable:
-		h.trouble++
-		h.queue.Pause(w.now.Add(min(10*time.Minute, time.Minute<<min(h.trouble, 5))))
-		w.queue(s, w.now)
-	}
-}
-
 // served notes a certificate that was got.
-func (w *world) served(s *site, number int) {
+func (w *world) served(s *site, by *house, number int) {
 	if s.cert == 0 {
 		w.firstServed(s)
 	} else {
@@ -411,11 +314,8 @@ func (w *world) served(s *site, number int) {
 	}
 	if s.failures > 0 {
 		w.report.misledHealed++
-		if err := s.house.budget.Succeeded(w.t.Context(), s.house.account, s.name); err != nil {
-			w.t.Fatal(err)
-		}
 	}
-	s.failures, s.repeats, s.ordered, s.cert = 0, false, false, number
+	s.failures, s.ordered, s.cert, s.house = 0, false, number, by
 	w.holds(s)
 }
 
@@ -425,7 +325,7 @@ func (w *world) firstServed(s *site) {
 	case s.zone == "crowd.example":
 		w.report.crowdWaits = append(w.report.crowdWaits, wait)
 	case s.misledTill.IsZero():
-		w.report.waits[s.class] = append(w.report.waits[s.class], wait)
+		w.report.waits[s.imported] = append(w.report.waits[s.imported], wait)
 	}
 }
 
@@ -475,7 +375,7 @@ func (r report) faults(s scenario) (faults []string) {
 	fault(r.spare < s.minSpare, "spare: a certificate had %v left", r.spare)
 	fault(r.unserved > 0, "unserved: %d", r.unserved)
 	fault(r.peak > s.maxPeak, "peak: %d orders in an hour, of at most %d", r.peak, s.maxPeak)
-	wait := at(r.waits[pace.Waiting], 0.99)
+	wait := at(r.waits[false], 0.99)
 	fault(wait > s.maxWait, "wait: p99 of a first certificate is %v, of at most %v", wait, s.maxWait)
 	return faults
 }
@@ -494,10 +394,11 @@ func (r report) String() string {
 	fmt.Fprintf(&b, "%d orders, peak %d in an hour; most that count in 3 hours: %d, of 600 that the bucket could let through\n", r.orders, r.peak, r.in3h)
 	fmt.Fprintf(&b, "rate-limit errors %v, lapsed %d, least life left at a renewal %v\n", r.refused, r.lapsed, r.spare.Round(time.Minute))
 	fmt.Fprintf(&b, "%d orders exempt by ARI, %d ordered again without; %d recovered from wrong DNS\n", r.exempt, r.again, r.misledHealed)
-	for _, class := range []pace.Class{pace.Waiting, pace.Import} {
-		w := r.waits[class]
-		fmt.Fprintf(&b, "first certificates, %v: %d, p50 %v, p95 %v, p99 %v, most %v\n", class, len(w), at(w, 0.5), at(w, 0.95), at(w, 0.99), at(w, 1))
+	for imported, who := range map[bool]string{false: "one by one", true: "all at once"} {
+		w := r.waits[imported]
+		fmt.Fprintf(&b, "first certificates, %s: %d, p50 %v, p95 %v, p99 %v, most %v\n", who, len(w), at(w, 0.5), at(w, 0.95), at(w, 0.99), at(w, 1))
 	}
 	fmt.Fprintf(&b, "crowded registered domain: %d new names, p50 %v, most %v; still waiting elsewhere %d", len(r.crowdWaits), at(r.crowdWaits, 0.5), at(r.crowdWaits, 1), r.unserved)
+	fmt.Fprintf(&b, "; %d had to ask again, %d stood in a backlog", r.turnedAway, r.backlog)
 	return b.String()
 }
