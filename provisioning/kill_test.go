@@ -2,7 +2,6 @@ package provisioning_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partywall/partywall/internal/childtest"
 	"github.com/partywall/partywall/provisioning"
 	"github.com/partywall/partywall/tenant"
 )
@@ -31,32 +31,24 @@ type orders struct {
 	Sleep string `json:"sleep"`
 }
 
-const ordersVariable = "PARTYWALL_TEST_WORKER"
-
 // TestMain is a worker, where it was told to be one, until it is killed.
 func TestMain(m *testing.M) {
-	text := os.Getenv(ordersVariable)
-	if text == "" {
-		os.Exit(m.Run())
-	}
-	var o orders
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		panic(err)
-	}
-	h := &house{catalog: o.Catalog, data: o.Data, prefix: o.Prefix, spares: o.Spares}
-	h.reached = func(point string) {
-		switch point {
-		case o.Die:
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not return
-		case o.Sleep:
-			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // it returns when somebody wakes the process
+	childtest.Main(m, func(ctx context.Context, o orders) error {
+		h := &house{catalog: o.Catalog, data: o.Data, prefix: o.Prefix, spares: o.Spares}
+		h.reached = func(point string) {
+			switch point {
+			case o.Die:
+				childtest.Die()
+			case o.Sleep:
+				_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) // it returns when somebody wakes the process
+			}
 		}
-	}
-	if _, err := h.start(context.Background(), hasty(), nil); err != nil {
-		panic(err)
-	}
-	fmt.Println("working")
-	select {}
+		if _, err := h.start(ctx, hasty(), nil); err != nil {
+			return err
+		}
+		childtest.Work()
+		return nil
+	})
 }
 
 // hasty are options under which a dead worker is soon given up on.
@@ -76,24 +68,7 @@ func (h *house) employ(t testing.TB, die string) *exec.Cmd {
 func (h *house) employAs(t testing.TB, o orders) *exec.Cmd {
 	t.Helper()
 	o.Catalog, o.Data, o.Prefix, o.Spares = h.catalog, h.data, h.prefix, h.spares
-	text, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), ordersVariable+"="+string(text))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatalf("a worker process ended at once: %v", err)
-	}
-	return cmd
+	return childtest.StartWorking(t, o)
 }
 
 // bystander is an engine that only starts operations and follows them.

@@ -2,35 +2,27 @@ package riverwaker_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/partywall/partywall/internal/childtest"
 	"github.com/partywall/partywall/internal/pgtest"
 	"github.com/partywall/partywall/provisioning"
 	"github.com/partywall/partywall/provisioning/riverwaker"
 )
 
-const victimVariable = "PARTYWALL_TEST_VICTIM"
-
 // TestMain is a process that dies of being woken, where it was told to be one.
 func TestMain(m *testing.M) {
-	url := os.Getenv(victimVariable)
-	if url == "" {
-		os.Exit(m.Run())
-	}
-	if err := beVictim(context.Background(), url); err != nil {
-		panic(err)
-	}
-	fmt.Println("waiting")
-	select {}
+	childtest.Main(m, func(ctx context.Context, url string) error {
+		if err := beVictim(ctx, url); err != nil {
+			return err
+		}
+		childtest.Work()
+		return nil
+	})
 }
 
 func beVictim(ctx context.Context, url string) error {
@@ -43,31 +35,16 @@ func beVictim(ctx context.Context, url string) error {
 		return err
 	}
 	return w.Start(ctx, func(provisioning.ID) {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not return
+		childtest.Die()
 	})
 }
 
 // die starts a process that dies of the job that comes, and returns when it has.
 func die(t *testing.T, url string, comes func()) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), victimVariable+"="+url)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatalf("the process ended at once: %v", err)
-	}
+	child := childtest.StartWorking(t, url)
 	comes()
-	var died *exec.ExitError
-	if err := cmd.Wait(); !errors.As(err, &died) || died.ExitCode() != -1 {
-		t.Fatalf("the process ended with %v", err)
-	}
+	childtest.Killed(t, child)
 }
 
 // TestKilledWhileBeingWoken kills a process with a job in its hands. River holds

@@ -2,19 +2,15 @@ package domain_test
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
-	"os/exec"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/partywall/partywall/internal/childtest"
 	"github.com/partywall/partywall/internal/pgtest"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/domain"
@@ -27,32 +23,24 @@ type orders struct {
 	Die string `json:"die"`
 }
 
-const ordersVariable = "PARTYWALL_TEST_NODE"
-
 // TestMain is a node, where it was told to be one, until it is killed.
 func TestMain(m *testing.M) {
-	text := os.Getenv(ordersVariable)
-	if text == "" {
-		os.Exit(m.Run())
-	}
-	var o orders
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		panic(err)
-	}
-	pool, err := pgxpool.New(context.Background(), o.URL)
-	if err != nil {
-		panic(err)
-	}
-	n := &node{reached: func(point string) {
-		if point == o.Die {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // it does not return
+	childtest.Main(m, func(ctx context.Context, o orders) error {
+		pool, err := pgxpool.New(ctx, o.URL)
+		if err != nil {
+			return err
 		}
-	}}
-	if _, err := n.open(context.Background(), pool, n.options()); err != nil {
-		panic(err)
-	}
-	fmt.Println("working")
-	select {}
+		n := &node{reached: func(point string) {
+			if point == o.Die {
+				childtest.Die()
+			}
+		}}
+		if _, err := n.open(ctx, pool, n.options()); err != nil {
+			return err
+		}
+		childtest.Work()
+		return nil
+	})
 }
 
 // everybody finds every tenant.
@@ -135,7 +123,7 @@ func TestKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			acme := tenant.NewID(time.Now())
-			died := employ(t, orders{URL: data.URL, Die: point})
+			died := childtest.StartWorking(t, orders{URL: data.URL, Die: point})
 			if _, err := registrar.Claim(t.Context(), acme, "acme.example", domain.MethodTXT); err != nil {
 				t.Fatal(err)
 			}
@@ -145,9 +133,7 @@ func TestKilled(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if state, _ := died.Process.Wait(); state == nil || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL { //nolint:forcetypeassert // on Unix it is
-				t.Fatalf("the node has ended with %v", state)
-			}
+			childtest.Killed(t, died)
 			registrar.Close()
 			heir, err := n.open(t.Context(), pool, n.options())
 			if err != nil {
@@ -161,28 +147,6 @@ func TestKilled(t *testing.T) {
 			await(t, heir, acme, want)
 		})
 	}
-}
-
-func employ(t *testing.T, o orders) *exec.Cmd {
-	t.Helper()
-	text, err := json.Marshal(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), ordersVariable+"="+string(text))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		t.Fatalf("the node ended at once: %v", err)
-	}
-	return cmd
 }
 
 // await waits until a tenant's domain has come to a state.

@@ -3,12 +3,9 @@ package autotls
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"log/slog"
 	"net/http"
-	"os"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/partywall/partywall/internal/acmetest"
+	"github.com/partywall/partywall/internal/childtest"
 	"github.com/partywall/partywall/internal/pgserver"
 )
 
@@ -27,24 +25,10 @@ type orders struct {
 	Host      string `json:"host"`
 }
 
-const ordersVariable = "PARTYWALL_TEST_AUTOTLS"
-
 // TestMain is a node that orders a certificate, where it was told to be one.
-func TestMain(m *testing.M) {
-	text := os.Getenv(ordersVariable)
-	if text == "" {
-		os.Exit(m.Run())
-	}
-	if err := work(context.Background(), text); err != nil {
-		panic(err)
-	}
-}
+func TestMain(m *testing.M) { childtest.Main(m, work) }
 
-func work(ctx context.Context, text string) error {
-	var o orders
-	if err := json.Unmarshal([]byte(text), &o); err != nil {
-		return err
-	}
+func work(ctx context.Context, o orders) error {
 	pool, err := pgxpool.New(ctx, o.Database)
 	if err != nil {
 		return err
@@ -75,16 +59,6 @@ func TestKilledInTheMiddle(t *testing.T) {
 	n.hosts.set("acme.example.test", true)
 	m := n.node(t, func(o *Options) { o.Lease = time.Second })
 	n.serve(t, m)
-	text, err := json.Marshal(orders{
-		Database: n.url, Directory: n.proxy.Directory(), Host: "acme.example.test",
-		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.proxy.Certificate().Raw})),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), ordersVariable+"="+string(text))
-	cmd.Stderr = os.Stderr
 	ordered, killed := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	n.proxy.Ordered(func() {
@@ -93,9 +67,10 @@ func TestKilledInTheMiddle(t *testing.T) {
 			<-killed // before it hears of its order
 		})
 	})
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd := childtest.Start(t, orders{
+		Database: n.url, Directory: n.proxy.Directory(), Host: "acme.example.test",
+		Root: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: n.proxy.Certificate().Raw})),
+	})
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {
