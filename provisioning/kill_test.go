@@ -244,11 +244,11 @@ func (h *house) await(t testing.TB, question string, args ...any) {
 }
 
 // TestSoakKills kills workers at random moments while tenants are made, doomed
-// ones among them, and ended: 15 times, and 1,000 times with
+// ones among them, and ended: 10 times, and 1,000 times with
 // PARTYWALL_SOAK=full.
 func TestSoakKills(t *testing.T) {
 	t.Parallel()
-	kills := 15
+	kills := 10
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		kills = 1000
 	}

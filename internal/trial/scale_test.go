@@ -169,7 +169,7 @@ func TestSoakManyDatabases(t *testing.T) {
 	b := settle(t, many, tenant.Database, isolation.Server{MaxConns: budget}, isolation.Options{})
 	done, most := make(chan struct{}), make(chan int)
 	go func() { most <- b.watch(t, done) }()
-	slowest := b.work(t, 16, scale(600, 10_000), func(r *rand.Rand) int { return r.IntN(many) })
+	slowest := b.work(t, 16, scale(250, 10_000), func(r *rand.Rand) int { return r.IntN(many) })
 	close(done)
 	stats := b.Stats()["eu-1"]
 	if got := <-most; got > budget+2 || stats.Open > budget { // two look at databases that are new

@@ -35,7 +35,7 @@ const sharedRow = 0
 // each tenant's rows must be what its callers were told.
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	operations := 10_000
+	operations := 4_000
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		operations = 1_000_000
 	}

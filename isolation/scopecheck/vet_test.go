@@ -37,13 +37,14 @@ func vet(t *testing.T, dir, name string, args ...string) (string, bool) {
 	return string(out), err == nil
 }
 
-// TestSilence runs the tool over this repository's examples and libraries, with
-// their tests: whatever it reports there is a false alarm.
+// TestSilence runs the tool over an example and the libraries that it needs, with
+// their tests: whatever it reports there is a false alarm. make check runs it over
+// the whole repository.
 func TestSilence(t *testing.T) {
 	t.Parallel()
 
-	read(t, "../../examples", "../../isolation", "../../tenant")
-	cmd := exec.CommandContext(t.Context(), "go", "vet", "-vettool="+build(t), "./examples/...", "./isolation", "./tenant/...")
+	read(t, "../../examples/minimal", "../../isolation", "../../tenant")
+	cmd := exec.CommandContext(t.Context(), "go", "vet", "-vettool="+build(t), "./examples/minimal", "./isolation", "./tenant")
 	cmd.Dir = "../.."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("go vet: %v\n%s", err, out)
