@@ -116,7 +116,7 @@ func (m *Manager) place(ctx context.Context, a *authority, name string, before *
 	}
 	if err != nil {
 		if at := done.retryAt.Load(); at != 0 {
-			err = &limitedError{time.Unix(at, 0), err}
+			err = &limitedError{err, time.Unix(at, 0)}
 		}
 		return nil, errors.Join(err, a.refund(ctx, cost, err, done))
 	}
@@ -281,8 +281,9 @@ func classify(err error) failure {
 // limitedError is a CA's refusal for one of its limits, with its own word on
 // when to ask again.
 type limitedError struct {
-	until time.Time
 	error
+
+	until time.Time
 }
 
 // Unwrap returns the refusal.

@@ -76,12 +76,13 @@ func TestPause(t *testing.T) {
 		t.Errorf("a hiccup pauses for %v", got)
 	}
 	fail(1)
-	for _, want := range []time.Duration{1, 2, 4, 8, 10, 10} {
+	for _, minutes := range []int{1, 2, 4, 8, 10, 10} {
+		want := time.Duration(minutes) * time.Minute
 		fail(3) // of requests that were under way
-		if got := paused(); got != want*time.Minute {
-			t.Errorf("paused for %v, want %v minutes", got, int(want))
+		if got := paused(); got != want {
+			t.Errorf("paused for %v, want %v", got, want)
 		}
-		now = now.Add(want * time.Minute)
+		now = now.Add(want)
 		if got := paused(); got != 0 {
 			t.Errorf("paused %v longer", got)
 		}
