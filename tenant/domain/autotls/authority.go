@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,15 +43,7 @@ func newAuthority(ca CA, s *storage, o *Options) (*authority, error) {
 	a := &authority{
 		ca: ca, key: certmagic.StorageKeys.Safe((&certmagic.ACMEIssuer{CA: ca.Directory}).IssuerKey()), storage: s, timeout: o.OrderTimeout,
 	}
-	plain := &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		TLSClientConfig:       &tls.Config{RootCAs: ca.Roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   answerTime,
-		ResponseHeaderTimeout: answerTime,
-		IdleConnTimeout:       time.Minute,
-		ForceAttemptHTTP2:     true,
-	}
-	a.http = &http.Client{Transport: transport{plain, &a.pause, o.Clock}, Timeout: answerTime}
+	a.http = newClient(ca.Roots, &a.pause, o.Clock)
 	var err error
 	a.budget, err = newBudget(ca, a.key, o.Share, ledger{s.pool})
 	return a, err

@@ -2,6 +2,8 @@ package autotls
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -24,6 +26,18 @@ type transport struct {
 
 	pause *pace.Pause
 	clock func() time.Time
+}
+
+func newClient(roots *x509.CertPool, pause *pace.Pause, clock func() time.Time) *http.Client {
+	plain := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   answerTime,
+		ResponseHeaderTimeout: answerTime,
+		IdleConnTimeout:       time.Minute,
+		ForceAttemptHTTP2:     true,
+	}
+	return &http.Client{Transport: transport{plain, pause, clock}, Timeout: answerTime}
 }
 
 // RoundTrip implements [http.RoundTripper].
