@@ -16,7 +16,8 @@ import (
 // the operator names.
 func fetchers() map[string]string {
 	return map[string]string{
-		"tenant/domain/autotls/transport.go": "none: to the CAs that the operator has named",
+		"tenant/domain/autotls/authority.go": "none: to the CAs that the operator has named",
+		"tenant/domain/autotls/transport.go": "none: the same",
 
 		"tenant/domain/proof/fetch.go":  "55, 55b: HTTP proofs, by the guard's dialer alone",
 		"tenant/domain/proof/guard.go":  "55, 55b: the guard's dialer",
