@@ -3,13 +3,13 @@ package domain
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/partywall/partywall/internal/pgerror"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/domain/redirect"
 )
@@ -113,17 +113,14 @@ func orNull(t time.Time) *time.Time {
 // translate makes the catalog's errors of PostgreSQL's, and keeps rows out of
 // their text.
 func translate(err error) error {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return err
-	}
-	clean := *pg
-	clean.Detail, clean.Where, clean.InternalQuery = "", "", ""
+	pg, ok := pgerror.Clean(err)
 	switch {
+	case !ok:
+		return err
 	case pg.Code == "23505" && pg.ConstraintName == "domain_claim":
-		return fmt.Errorf("%w: %w", ErrExists, &clean)
-	case pg.Code == "23505", pg.Code == "40001", pg.Code == "40P01": // unique, serialization, deadlock
-		return fmt.Errorf("%w: %w", ErrConflict, &clean)
+		return fmt.Errorf("%w: %w", ErrExists, pg)
+	case pgerror.IsConflict(pg):
+		return fmt.Errorf("%w: %w", ErrConflict, pg)
 	}
-	return &clean
+	return pg
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/partywall/partywall/internal/pgerror"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -168,19 +168,16 @@ func (r *records) one(ctx context.Context, sql string, args ...any) (tenant.Tena
 // [tenant.Store] names, and takes out of it what may quote a row: a host logs
 // errors.
 func translate(err error) error {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return err
-	}
-	clean := *pg
-	clean.Detail, clean.Where, clean.InternalQuery = "", "", ""
+	pg, ok := pgerror.Clean(err)
 	switch {
+	case !ok:
+		return err
 	case pg.Code == "23505" && pg.ConstraintName == "tenant_slug_key":
-		return fmt.Errorf("%w: %w", tenant.ErrSlugTaken, &clean)
-	case pg.Code == "23505", pg.Code == "40001", pg.Code == "40P01": // unique, serialization, deadlock
-		return fmt.Errorf("%w: %w", tenant.ErrConflict, &clean)
+		return fmt.Errorf("%w: %w", tenant.ErrSlugTaken, pg)
+	case pgerror.IsConflict(pg):
+		return fmt.Errorf("%w: %w", tenant.ErrConflict, pg)
 	case pg.Code[:min(2, len(pg.Code))] == "23", pg.Code == "22021", pg.Code == "22P05": // constraints; text with NUL
-		return fmt.Errorf("%w: %w", tenant.ErrInvalid, &clean)
+		return fmt.Errorf("%w: %w", tenant.ErrInvalid, pg)
 	}
-	return &clean
+	return pg
 }
