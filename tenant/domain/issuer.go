@@ -6,7 +6,8 @@ import (
 )
 
 // Issuer gets certificates; an *autotls.Manager is one. An error may have a
-// method Reason() string, with one of the words of [Reason].
+// method Reason() string, with one of the words of [Reason], and a method Retry()
+// time.Time, which says from when on it makes sense to ask again.
 type Issuer interface {
 	// Issue makes sure that there is a good certificate for the host.
 	Issue(ctx context.Context, host string) error

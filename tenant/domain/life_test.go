@@ -89,6 +89,48 @@ func TestClaimExpires(t *testing.T) {
 	h.claim(t, "acme", "acme.example", domain.MethodTXT) // and again
 }
 
+// limited is an issuer's error for which it wants to be asked later.
+type limited struct{ retry time.Time }
+
+func (limited) Error() string      { return "limited" }
+func (limited) Reason() string     { return "rate-limited" }
+func (l limited) Retry() time.Time { return l.retry }
+
+// TestIssuerIsAskedWhenItWants: at its time, and for what may have changed else
+// each hour.
+func TestIssuerIsAskedWhenItWants(t *testing.T) {
+	t.Parallel()
+	const host = "acme.example"
+	h := build(t, nil)
+	d := h.claim(t, "acme", host, domain.MethodTXT)
+	h.dns.prove(d)
+	h.dns.point(d)
+	for asked, pause := range []time.Duration{20 * time.Minute, 3 * time.Hour, 0} {
+		now := h.clock.time()
+		h.ca.set(func() { h.ca.fail = limited{now.Add(pause)} })
+		h.settle(t)
+		h.is(t, "acme", host, domain.Issuing, domain.ReasonRateLimited)
+		due := h.get(t, "acme", host).DueAt.Sub(now)
+		switch pause {
+		case 20 * time.Minute:
+			if due != pause {
+				t.Errorf("asked again after %v, want %v", due, pause)
+			}
+		default:
+			if due < 50*time.Second || due > time.Hour {
+				t.Errorf("asked again after %v, want at most an hour", due)
+			}
+		}
+		if h.ca.orders != asked+1 {
+			t.Errorf("asked %d times, want %d", h.ca.orders, asked+1)
+		}
+		h.clock.pass(due)
+	}
+	h.ca.set(func() { h.ca.fail = nil })
+	h.settle(t)
+	h.is(t, "acme", host, domain.Active, "")
+}
+
 // TestGrace lets a domain go wrong in ways that end it and ways that do not.
 func TestGrace(t *testing.T) {
 	t.Parallel()

@@ -69,10 +69,18 @@ func (l lifecycle) active(d Domain, now time.Time, e Evidence, until time.Time) 
 }
 
 // waiting is a domain whose certificate could not be got yet: most often because
-// its owner has not pointed it here.
-func (l lifecycle) waiting(d Domain, now time.Time, e Evidence, reason Reason, seen []string) Domain {
+// its owner has not pointed it here. retry is when its issuer wants to be asked
+// again, zero for any time.
+func (l lifecycle) waiting(d Domain, now time.Time, e Evidence, reason Reason, seen []string, retry time.Time) Domain {
 	d = wrong(d, now, e, reason, seen)
-	d.DueAt = now.Add(issuePause(d.Failures))
+	switch {
+	case !retry.After(now):
+		d.DueAt = now.Add(issuePause(d.Failures))
+	case retry.Before(now.Add(longestIssuePause)):
+		d.DueAt = retry // which may be its turn
+	default:
+		d.DueAt = now.Add(spread(longestIssuePause)) // what it waits for may be seen before
+	}
 	return d
 }
 
@@ -161,6 +169,15 @@ func reasonOf(err error, otherwise Reason) (Reason, []string) {
 	return otherwise, nil
 }
 
+// retryOf is when an issuer wants to be asked again; zero if it has not said.
+func retryOf(err error) time.Time {
+	var timed interface{ Retry() time.Time }
+	if errors.As(err, &timed) {
+		return timed.Retry()
+	}
+	return time.Time{}
+}
+
 // claimPause is the time to the next look at a claim: ten in the first twenty
 // minutes, when its owner sits at the DNS provider's page, and ever less often
 // then, some seventy in a week. (Cloudflare's schedule for custom hostnames.)
@@ -175,8 +192,10 @@ func claimPause(failures int) time.Duration {
 
 // issuePause is the time to the next order. CAs count failures per host and hour.
 func issuePause(failures int) time.Duration {
-	return spread(min(30*time.Second<<min(max(failures-1, 0), 7), time.Hour))
+	return spread(min(30*time.Second<<min(max(failures-1, 0), 7), longestIssuePause))
 }
+
+const longestIssuePause = time.Hour
 
 // spread takes up to a tenth off a pause, so that what began together does not
 // come back together.

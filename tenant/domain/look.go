@@ -136,7 +136,7 @@ func (c *Catalog) issue(ctx context.Context, d Domain) (Domain, error) {
 		if err == nil || !transient(reason) {
 			reason = ReasonNotPointed
 		}
-		return c.life.waiting(d, c.opts.Clock(), e, reason, seen), nil
+		return c.life.waiting(d, c.opts.Clock(), e, reason, seen, time.Time{}), nil
 	}
 	if err := c.issuer.Issue(ctx, d.Host); err != nil {
 		if ctx.Err() != nil {
@@ -144,7 +144,7 @@ func (c *Catalog) issue(ctx context.Context, d Domain) (Domain, error) {
 		}
 		reason, seen := reasonOf(err, ReasonOrderFailed)
 		c.opts.Logger.WarnContext(ctx, "domain: no certificate yet", "host", d.Host, "reason", string(reason), "error", err)
-		return c.life.waiting(d, c.opts.Clock(), e, reason, seen), nil
+		return c.life.waiting(d, c.opts.Clock(), e, reason, seen, retryOf(err)), nil
 	}
 	_, until, err := c.issuer.Validity(ctx, d.Host)
 	if err != nil {

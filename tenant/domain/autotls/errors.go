@@ -89,3 +89,6 @@ func (e *IssueError) Unwrap() error { return e.Err }
 
 // Reason returns Why, for callers that know this error by shape.
 func (e *IssueError) Reason() string { return e.Why }
+
+// Retry returns RetryAt, for the same.
+func (e *IssueError) Retry() time.Time { return e.RetryAt }
