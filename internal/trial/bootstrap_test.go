@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -81,7 +82,7 @@ func openOne(t *testing.T, server *pgserver.Server, database string) error {
 	}
 	db, err := isolation.Open(t.Context(), registry, isolation.Servers{
 		"eu-1": {App: as(appRole), Migrator: as(migratorRole)},
-	}, &isolation.Options{Logger: silent(), Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {
+	}, &isolation.Options{Logger: silent(), AcquireTimeout: time.Minute, Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {
 		_, err := conn.Exec(ctx, noteSchema)
 		return err
 	}})
