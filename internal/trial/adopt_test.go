@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -250,7 +251,7 @@ func (a *adoption) takeOver() {
 func (a *adoption) open() error {
 	db, err := isolation.Open(a.t.Context(), a.tenants, isolation.Servers{
 		"main": {App: a.at("shop_app"), Migrator: a.at("shop_migrator")},
-	}, &isolation.Options{UUIDKeys: a.uuid, Logger: silent()})
+	}, &isolation.Options{UUIDKeys: a.uuid, Logger: silent(), AcquireTimeout: time.Minute})
 	if err == nil {
 		a.DB = db
 		a.t.Cleanup(db.Close)

@@ -62,7 +62,7 @@ func crashWork(ctx context.Context, at crashSite) (*schema.Report, error) {
 		}
 	}
 	db, err := isolation.Open(ctx, tenants, isolation.Servers{"eu-1": {App: at.App, Migrator: at.Migrator}},
-		&isolation.Options{Logger: silent()})
+		&isolation.Options{Logger: silent(), AcquireTimeout: time.Minute})
 	if err != nil {
 		return nil, err
 	}

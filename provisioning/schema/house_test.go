@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"testing"
+	"time"
 	"testing/fstest"
 
 	"github.com/jackc/pgx/v5"
@@ -85,7 +86,7 @@ func build(t testing.TB, files fstest.MapFS) *house {
 	t.Cleanup(h.tenants.Close)
 	h.DB, err = isolation.Open(t.Context(), h.tenants,
 		isolation.Servers{"eu-1": {App: h.data.As(appRole), Migrator: h.data.URL, MaxConns: 4}},
-		&isolation.Options{Migrate: load(t, files).Migrate, Logger: silent()})
+		&isolation.Options{Migrate: load(t, files).Migrate, Logger: silent(), AcquireTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -361,7 +361,7 @@ func TestConcurrentlyTwice(t *testing.T) {
 	tx, watcher := hold(t, h.data, `LOCK TABLE orders IN ROW EXCLUSIVE MODE`), h.data.Conn(t)
 	open := func() {
 		db, err := isolation.Open(t.Context(), h.tenants, isolation.Servers{"eu-1": {App: h.data.As(appRole), Migrator: h.data.URL}},
-			&isolation.Options{Migrate: migrate, Logger: silent()})
+			&isolation.Options{Migrate: migrate, Logger: silent(), AcquireTimeout: time.Minute})
 		if err != nil {
 			t.Error(err)
 			return
