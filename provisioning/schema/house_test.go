@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"maps"
 	"testing"
-	"time"
 	"testing/fstest"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
