@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -143,7 +144,11 @@ func (c *Catalog) issue(ctx context.Context, d Domain) (Domain, error) {
 			return d, context.Cause(ctx)
 		}
 		reason, seen := reasonOf(err, ReasonOrderFailed)
-		c.opts.Logger.WarnContext(ctx, "domain: no certificate yet", "host", d.Host, "reason", string(reason), "error", err)
+		level := slog.LevelWarn
+		if transient(reason) { // and nobody has to do anything
+			level = slog.LevelInfo
+		}
+		c.opts.Logger.Log(ctx, level, "domain: no certificate yet", "host", d.Host, "reason", string(reason), "error", err)
 		return c.life.waiting(d, c.opts.Clock(), e, reason, seen, retryOf(err)), nil
 	}
 	_, until, err := c.issuer.Validity(ctx, d.Host)

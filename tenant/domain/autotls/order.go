@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -37,7 +38,11 @@ func (m *Manager) order(ctx context.Context, name string, before *previous, back
 			return nil, errors.Join(context.Cause(ctx), err)
 		}
 		f := classify(err)
-		m.opts.Logger.WarnContext(ctx, "autotls: order failed", "host", name, "ca", a.ca.Directory, "reason", f.why, "error", err)
+		level := slog.LevelWarn
+		if !f.refused { // of thousands in a line, each would say so again and again
+			level = slog.LevelDebug
+		}
+		m.opts.Logger.Log(ctx, level, "autotls: order failed", "host", name, "ca", a.ca.Directory, "reason", f.why, "error", err)
 		m.instruments.failed(a.ca.Directory, f.why)
 		errs = append(errs, fmt.Errorf("%s: %w", a.ca.Directory, err))
 		if i == 0 || f.refused && !failed.refused { // who refuses says more about the host
