@@ -46,38 +46,16 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{url: pgtest.New(t, nil).URL, dns: dnstest.Start(t), plain: listen(t), safe: listen(t)}
+	w := &world{url: pgtest.New(t, nil).URL, dns: dnstest.Start(t)}
 	w.dns.Zone(t, "test")
 	w.dns.Zone(t, "dns.test", "@ NS ns.dns.test.", "ns A 45.0.0.1")
 	w.dns.Zone(t, base, "@ NS ns.dns.test.", "* A 127.0.0.1")
 	w.dns.Zone(t, edge, "@ NS ns.dns.test.", "* A 127.0.0.1")
 	w.dns.Zone(t, zone, "@ NS ns.dns.test.")
-	var err error
-	if w.ca, err = acmetest.Start(t.Context(), w.dns.Addr(), port(w.plain), port(w.safe)); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := w.ca.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	w.orders = acmetest.NewProxy(w.ca)
-	t.Cleanup(w.orders.Close)
+	town := acmetest.New(t, w.dns.Addr())
+	w.ca, w.orders, w.plain, w.safe = town.CA, town.Proxy, town.Plain, town.Safe
 	return w
 }
-
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() }) // a server may have closed it
-	return l
-}
-
-func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
 // add puts records into the customers' zone, as their owner does with what the
 // instructions say.
@@ -133,7 +111,7 @@ func (w *world) open(t *testing.T, change func(*domain.Options)) *platform {
 	p.domains, err = domain.New(p.pool, p.tenants, o)
 	check()
 	p.certs, err = autotls.New(p.pool, p.domains, &autotls.Options{
-		Key: make([]byte, 32), Agreed: true, Sweep: 100 * time.Millisecond, Lease: 5 * time.Second, HTTPSPort: port(w.safe), Logger: log,
+		Key: make([]byte, 32), Agreed: true, Sweep: 100 * time.Millisecond, Lease: 5 * time.Second, HTTPSPort: acmetest.Port(w.safe), Logger: log,
 		CAs: []autotls.CA{{Directory: w.orders.Directory(), Roots: w.orders.Server(), Profile: acmetest.Classic}},
 	})
 	check()
@@ -146,7 +124,7 @@ func (w *world) open(t *testing.T, change func(*domain.Options)) *platform {
 
 	resolver := httptenant.FirstOf(httptenant.Subdomain(base), httptenant.CustomDomain(p.domains.Owner))
 	app := httptenant.Middleware(p.tenants, resolver, &httptenant.Options{Logger: log})(http.HandlerFunc(greet))
-	p.handler, err = redirect.New(p.domains, app, &redirect.Options{HTTPSPort: port(w.safe)})
+	p.handler, err = redirect.New(p.domains, app, &redirect.Options{HTTPSPort: acmetest.Port(w.safe)})
 	check()
 	return p
 }

@@ -134,8 +134,8 @@ func TestDatabaseAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := n.node(t, func(o *Options) { o.NoOnDemand = true })
-	at := listen(t)
-	n.serveAt(t, again, listen(t), at)
+	at := acmetest.Listen(t)
+	n.serveAt(t, again, acmetest.Listen(t), at)
 	conn, err := n.dialAt(t.Context(), at, "acme.example.test", nil)
 	if err != nil {
 		t.Fatalf("after a restart: %v", err)

@@ -74,35 +74,12 @@ func settleOn(t testing.TB, url string) *town {
 		t.Fatal(err)
 	}
 	t.Cleanup(n.pool.Close)
-	n.plain, n.safe = listen(t), listen(t)
 	n.dns = dnstest.Start(t)
 	n.dns.Zone(t, "example.test", "* IN A 127.0.0.1")
-	n.ca, err = acmetest.Start(t.Context(), n.dns.Addr(), port(n.plain), port(n.safe))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := n.ca.Stop(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	})
-	n.proxy = acmetest.NewProxy(n.ca)
-	t.Cleanup(n.proxy.Close)
+	town := acmetest.New(t, n.dns.Addr())
+	n.ca, n.proxy, n.plain, n.safe = town.CA, town.Proxy, town.Plain, town.Safe
 	return n
 }
-
-func listen(t testing.TB) net.Listener {
-	t.Helper()
-	var config net.ListenConfig
-	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() }) // a server may have closed it
-	return l
-}
-
-func port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
 
 // authority is the town's CA; Pebble picks a profile by chance when none is
 // named.
@@ -114,7 +91,7 @@ func (n *town) authority(profile string) CA {
 func (n *town) options(t testing.TB) *Options {
 	return &Options{
 		Key: testKey(1), Agreed: true, CAs: []CA{n.authority(acmetest.Classic)},
-		Sweep: 100 * time.Millisecond, Lease: 2 * time.Second, OrderTimeout: 30 * time.Second, HTTPSPort: port(n.safe),
+		Sweep: 100 * time.Millisecond, Lease: 2 * time.Second, OrderTimeout: 30 * time.Second, HTTPSPort: acmetest.Port(n.safe),
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
 		OnEvent: func(e Event) { n.events <- e },
 		Clock:   func() time.Time { return time.Now().Add(time.Duration(n.ahead.Load())) },

@@ -117,8 +117,8 @@ func TestExpired(t *testing.T) {
 		t.Error("a certificate is shown that has ended")
 	}
 	fresh := n.node(t, nil)
-	at := listen(t)
-	n.serveAt(t, fresh, listen(t), at)
+	at := acmetest.Listen(t)
+	n.serveAt(t, fresh, acmetest.Listen(t), at)
 	conn, err := n.dialAt(t.Context(), at, "acme.example.test", nil)
 	if err != nil {
 		t.Fatal(err)
