@@ -45,4 +45,4 @@ func Listen(t testing.TB) net.Listener {
 }
 
 // Port returns the port that is listened on.
-func Port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:forcetypeassert // it listens on TCP
+func Port(l net.Listener) int { return l.Addr().(*net.TCPAddr).Port } //nolint:errcheck,forcetypeassert // it listens on TCP
