@@ -93,7 +93,7 @@ bench: $(S3) ## Run the benchmarks, with the data on disk
 
 .PHONY: soak
 soak: $(S3) $(PEBBLE) ## Run the long trials with -race
-	PARTYWALL_SOAK=full $(TESTENV) -disk -- $(GO) test -race -count=1 -timeout 2h -run "Soak|KilledAtEveryPoint" ./isolation ./storage ./provisioning ./internal/trial/...
+	PARTYWALL_SOAK=full $(TESTENV) -disk -- $(GO) test -race -count=1 -timeout 2h -run "Soak|KilledAtEveryPoint|EndToEnd" ./isolation ./storage ./provisioning ./internal/trial/...
 	PARTYWALL_SOAK=full $(GO) test -count=1 -run 'TestSimulation$$' -v ./tenant/domain/autotls/pace
 
 .PHONY: attack

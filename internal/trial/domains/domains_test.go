@@ -16,7 +16,8 @@ import (
 // limit is how long a domain may take, from its claim to its first page over TLS.
 const limit = 15 * time.Second
 
-// TestEndToEnd takes domains of two tenants from their claims to pages, at once.
+// TestEndToEnd takes domains of two tenants from their claims to pages, six at
+// once: six, and sixty with PARTYWALL_SOAK=full.
 func TestEndToEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -27,10 +28,12 @@ func TestEndToEnd(t *testing.T) {
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		many = 60
 	}
-	took := make([]time.Duration, many)
+	took, turns := make([]time.Duration, many), make(chan struct{}, 6)
 	var all sync.WaitGroup
 	for i := range many {
 		all.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
 			owner, host := who[i%2], fmt.Sprintf("shop%d.%s", i, zone)
 			began := time.Now()
 			p.claim(t, owner, host)
@@ -45,7 +48,7 @@ func TestEndToEnd(t *testing.T) {
 	all.Wait()
 	slices.Sort(took)
 	p95 := took[(len(took)*95+99)/100-1]
-	t.Logf("%d domains at once, from the claim to the first page: p50 %s, p95 %s", many, took[len(took)/2].Round(time.Millisecond), p95.Round(time.Millisecond))
+	t.Logf("%d domains, from the claim to the first page: p50 %s, p95 %s", many, took[len(took)/2].Round(time.Millisecond), p95.Round(time.Millisecond))
 	if p95 > limit {
 		t.Errorf("p95 %s, want %s at most", p95, limit)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/domain"
 	"github.com/partywall/partywall/tenant/domain/autotls"
+	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 	"github.com/partywall/partywall/tenant/domain/proof"
 	"github.com/partywall/partywall/tenant/domain/redirect"
 	"github.com/partywall/partywall/tenant/httptenant"
@@ -110,9 +111,11 @@ func (w *world) open(t *testing.T, change func(*domain.Options)) *platform {
 	}
 	p.domains, err = domain.New(p.pool, p.tenants, o)
 	check()
+	limits := pace.LetsEncrypt()
+	limits.Certificates = pace.Rate{} // all domains here are in one zone
 	p.certs, err = autotls.New(p.pool, p.domains, &autotls.Options{
 		Key: make([]byte, 32), Agreed: true, Sweep: 100 * time.Millisecond, Lease: 5 * time.Second, HTTPSPort: acmetest.Port(w.safe), Logger: log,
-		CAs: []autotls.CA{{Directory: w.orders.Directory(), Roots: w.orders.Server(), Profile: acmetest.Classic}},
+		CAs: []autotls.CA{{Directory: w.orders.Directory(), Roots: w.orders.Server(), Profile: acmetest.Classic, Limits: &limits}},
 	})
 	check()
 	err = p.certs.Open(ctx)
