@@ -15,17 +15,22 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-// Host is what a host lets its clients do with files, as the tenant of the
-// context. [Attacks] are played against one.
+// Host is what a host lets its clients do with files, and what it does itself when
+// a tenant comes and goes. [Attacks] are played against one.
 type Host interface {
+	Files
+	Import(ctx context.Context, t tenant.Tenant, archive io.Reader) error
+	Erase(ctx context.Context, t tenant.Tenant) error
+}
+
+// Files is what the tenant of the context can do with its files.
+type Files interface {
 	Read(ctx context.Context, key string) ([]byte, error)
 	Write(ctx context.Context, key, contentType string, content []byte) error
 	List(ctx context.Context, prefix string) ([]string, error)
 	Copy(ctx context.Context, dst, src string) error
 	Sign(ctx context.Context, key string, opts *blob.SignedURLOptions) (string, error)
 	Disposition(ctx context.Context, key string) (string, error)
-	Import(ctx context.Context, t tenant.Tenant, archive io.Reader) error
-	Erase(ctx context.Context, t tenant.Tenant) error
 	// Handle opens a bucket for later, as a host might keep it.
 	Handle(ctx context.Context) (*blob.Bucket, error)
 }

@@ -132,12 +132,14 @@ func (m *Manager) place(ctx context.Context, a *authority, name string, before *
 }
 
 // refund tells the budget what came of an order that has failed. Where the CA was
-// asked to issue and has not answered, nobody knows, and all stays spent.
+// asked to issue and has not answered, or that it is in trouble, nobody knows, and
+// all stays spent.
 //
 // acmez places an order for each of the challenges that it tries, and the CA
 // counts each. An order that is over the budget by then has been placed.
 func (a *authority) refund(ctx context.Context, cost pace.Order, err error, done *progress) error {
-	if _, answered := errors.AsType[acme.Problem](err); !answered && done.finalizes.Load() {
+	problem, answered := errors.AsType[acme.Problem](err)
+	if done.finalizes.Load() && (!answered || problem.Status >= http.StatusInternalServerError) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)

@@ -1,6 +1,9 @@
 package pace
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Class says who waits for an order, and so what part of the budget it may have.
 type Class int
@@ -34,3 +37,12 @@ func (c Class) String() string {
 // urgent is the part of a certificate's life that is left when its renewal
 // cannot wait any more: a month of ninety days has passed twice by then.
 const urgent = 8
+
+// Renewing is the class of an order that takes the place of a certificate, for
+// what is left of its life: Renewal, and Waiting when that is little.
+func Renewing(left, life time.Duration) Class {
+	if left < life/urgent {
+		return Waiting
+	}
+	return Renewal
+}

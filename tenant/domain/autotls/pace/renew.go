@@ -7,15 +7,6 @@ import (
 	"time"
 )
 
-// Renewing is the class of an order that takes the place of a certificate, for
-// what is left of its life: Renewal, and Waiting when that is little.
-func Renewing(left, life time.Duration) Class {
-	if left < life/urgent {
-		return Waiting
-	}
-	return Renewal
-}
-
 // Window is when the authority wants a certificate to be renewed: suggestedWindow
 // of RFC 9773, section 4.2.
 type Window struct {
