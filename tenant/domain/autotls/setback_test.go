@@ -31,14 +31,17 @@ func TestTroubledCA(t *testing.T) {
 	m := n.node(t, nil)
 	n.serve(t, m)
 	var asked atomic.Int64
+	var breaks atomic.Bool
 	trouble := acmetest.Problem(http.StatusServiceUnavailable, "serverInternal")
 	n.proxy.Instead(func(w http.ResponseWriter, r *http.Request) {
-		if asked.Add(1)%2 == 0 {
-			panic(http.ErrAbortHandler) // the connection breaks
+		asked.Add(1)
+		if breaks.Load() {
+			panic(http.ErrAbortHandler) // and with it the connection
 		}
 		trouble(w, r)
 	})
-	for i := range 6 { // of one name, four may be ordered in a week
+	for i := range 8 { // of one name, four may be ordered in a week
+		breaks.Store(i%3 > 0)
 		before := asked.Load()
 		failed := setback(t, m, "acme.example.test")
 		left := failed.RetryAt.Sub(m.opts.Clock())
