@@ -3,6 +3,7 @@ package domain_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -323,4 +324,43 @@ func TestNobodysTenant(t *testing.T) {
 	if _, err := h.Claim(t.Context(), tenant.NewID(time.Now()), "a.example", domain.MethodTXT); !errors.Is(err, tenant.ErrNotFound) {
 		t.Error(err)
 	}
+}
+
+// TestRoundsComeOneAfterTheOther reads changes from two places at once, as a
+// notification and a sweep do: what one has seen, the other does not take back.
+func TestRoundsComeOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	const host = "acme.example"
+	h.claim(t, "acme", host, domain.MethodTXT)
+	ctx, stop := context.WithCancel(t.Context())
+	var others sync.WaitGroup
+	for range 3 {
+		others.Go(func() {
+			for ctx.Err() == nil {
+				_ = h.CatchUp(ctx) // which is over at the end
+			}
+		})
+	}
+	for i := range 300 {
+		state, served := "claimed", i%2 == 0
+		if served {
+			state = "verified"
+		}
+		if _, err := h.pool.Exec(ctx, `UPDATE partywall_domains.domain SET state = $1`, state); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.CatchUp(ctx); err != nil {
+			t.Fatal(err)
+		}
+		for range 20 {
+			if h.MayServe(host) != served {
+				t.Errorf("change %d: served %v, want %v", i, !served, served)
+				break
+			}
+			runtime.Gosched()
+		}
+	}
+	stop()
+	others.Wait()
 }
