@@ -283,7 +283,7 @@ func TestPoolExhaustion(t *testing.T) {
 		s := h.servers["eu-1"]
 		s.MaxConns = 2
 		h.servers["eu-1"] = s
-		h.opts.AcquireTimeout = 2 * time.Second // dialling is within it, on machines of any speed
+		h.opts.AcquireTimeout = 5 * time.Second // dialling is within it, on machines of any speed
 	})
 	// Its cap is half of the two connections: acme cannot take both.
 	first, err := h.Begin(h.as(t, "acme"))

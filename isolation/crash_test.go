@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,7 +55,7 @@ func crashWork(ctx context.Context, url, task string) error {
 	}
 	app := fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", config.Host, config.Port, appRole, config.Database)
 	db, err := isolation.Open(ctx, tenants, isolation.Servers{"eu-1": {App: app, Migrator: url}},
-		&isolation.Options{Migrate: migrate, Logger: slog.New(slog.DiscardHandler)})
+		&isolation.Options{Migrate: migrate, Logger: slog.New(slog.DiscardHandler), AcquireTimeout: time.Minute})
 	if err != nil {
 		return err
 	}

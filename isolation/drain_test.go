@@ -230,7 +230,7 @@ func TestStoppedChild(t *testing.T) {
 		Placement: tenant.Placement{Server: "eu-1", Strategy: tenant.Shared, Epoch: 1},
 	}
 	migrator, app, _ := strings.Cut(url, " ")
-	db, err := isolation.Open(t.Context(), stuck{me}, isolation.Servers{"eu-1": {App: app, Migrator: migrator}}, &isolation.Options{FenceWait: -1})
+	db, err := isolation.Open(t.Context(), stuck{me}, isolation.Servers{"eu-1": {App: app, Migrator: migrator}}, &isolation.Options{FenceWait: -1, AcquireTimeout: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

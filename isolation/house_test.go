@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -100,7 +101,10 @@ func build(t testing.TB, change func(*house)) *house {
 	h.servers = isolation.Servers{"eu-1": {
 		App: h.data.As(appRole), Migrator: h.data.URL, System: h.data.As(systemRole), MaxConns: 8,
 	}}
-	h.opts = &isolation.Options{Migrate: migrate, Logger: slog.New(slog.DiscardHandler)}
+	h.opts = &isolation.Options{
+		Migrate: migrate, Logger: slog.New(slog.DiscardHandler),
+		AcquireTimeout: time.Minute, // most tests are about other things, on machines of any speed
+	}
 	if change != nil {
 		change(h)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -85,7 +86,7 @@ func build(t *testing.T, pooled bool) *house {
 
 func (h *house) open(ctx context.Context, tenants isolation.Registry) (*isolation.DB, error) {
 	return isolation.Open(ctx, tenants, isolation.Servers{"eu-1": h.server}, &isolation.Options{
-		FenceWait: -1, Logger: slog.New(slog.DiscardHandler),
+		FenceWait: -1, Logger: slog.New(slog.DiscardHandler), AcquireTimeout: time.Minute,
 		Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {
 			var there bool
 			if err := conn.QueryRow(ctx, `SELECT to_regclass('orders') IS NOT NULL`).Scan(&there); err != nil || there {
