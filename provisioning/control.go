@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // Cancel has an operation undone that has not passed its final step: a step that
@@ -28,7 +30,7 @@ func (e *Engine) Resume(ctx context.Context, id ID, who string) error {
 }
 
 func (e *Engine) ask(ctx context.Context, id ID, what, who string) error {
-	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
+	err := pgtx.Run(ctx, e.pool, func(tx pgx.Tx) error {
 		o, err := scanOperation(tx.QueryRow(ctx, `
 			SELECT `+operationColumns+` FROM partywall_operations.operation o WHERE o.id = $1 FOR NO KEY UPDATE`, id))
 		switch {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/internal/fencing"
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // execution is one worker's work on one operation, for as long as it holds the
@@ -295,7 +296,7 @@ func (x *execution) finish(s step, w *Work) error {
 // guard is [Work.Tx]. The lease is looked at last and held until the commit: a
 // long transaction does not keep it from being renewed.
 func (x *execution) guard(ctx context.Context, fn func(pgx.Tx) error) error {
-	return pgx.BeginFunc(ctx, x.engine.pool, func(tx pgx.Tx) error {
+	return pgtx.Run(ctx, x.engine.pool, func(tx pgx.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}

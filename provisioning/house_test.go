@@ -68,7 +68,12 @@ func (h *house) open(t testing.TB, change func(*provisioning.Options)) {
 
 // start opens the house, and starts a worker in it.
 func (h *house) start(ctx context.Context, o *provisioning.Options, change func(*provisioning.Options)) (stop func(context.Context) error, err error) {
-	if h.pool, err = pgxpool.New(ctx, h.catalog); err != nil {
+	catalog, err := pgxpool.ParseConfig(h.catalog)
+	if err != nil {
+		return nil, err
+	}
+	catalog.ConnConfig.Tracer = watcher{h}
+	if h.pool, err = pgxpool.NewWithConfig(ctx, catalog); err != nil {
 		return nil, err
 	}
 	quiet := slog.New(slog.DiscardHandler)
@@ -128,6 +133,24 @@ func (h *house) start(ctx context.Context, o *provisioning.Options, change func(
 func (h *house) at(point string) {
 	if h.reached != nil {
 		h.reached(point)
+	}
+}
+
+// watcher tells when a worker has locked its operation.
+type watcher struct{ *house }
+
+type lockingKey struct{}
+
+// TraceQueryStart implements [pgx.QueryTracer].
+func (watcher) TraceQueryStart(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryStartData) context.Context {
+	locking := strings.Contains(q.SQL, "partywall_operations.operation o") && strings.Contains(q.SQL, "FOR NO KEY UPDATE")
+	return context.WithValue(ctx, lockingKey{}, locking)
+}
+
+// TraceQueryEnd implements [pgx.QueryTracer].
+func (w watcher) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, q pgx.TraceQueryEndData) {
+	if locking, _ := ctx.Value(lockingKey{}).(bool); locking && q.Err == nil {
+		w.at("locked")
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // journal is what is written down of an operation at once, in one transaction
@@ -73,7 +75,7 @@ func (x *execution) commit(j journal) (next Operation, err error) {
 	// An interrupted step still says how far it came.
 	ctx, done := context.WithTimeout(context.WithoutCancel(x.held), x.engine.opts.Lease)
 	defer done()
-	err = pgx.BeginFunc(ctx, x.engine.pool, func(tx pgx.Tx) error {
+	err = pgtx.Run(ctx, x.engine.pool, func(tx pgx.Tx) error {
 		made, err := x.already(ctx, tx, j)
 		if err != nil {
 			return err

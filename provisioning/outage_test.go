@@ -18,12 +18,13 @@ import (
 	"github.com/partywall/partywall/tenant"
 )
 
-// TestStoppedWorker stops a worker process within a step for longer than its
-// lease, has another take everything back, and wakes the first: it makes nothing
-// any more, and works on as if nothing had been.
+// TestStoppedWorker stops a worker process within a step, and while it has its
+// operation locked, for longer than its lease, has another take everything back,
+// and wakes the first: it makes nothing any more, and works on as if nothing had
+// been.
 func TestStoppedWorker(t *testing.T) {
 	t.Parallel()
-	for plan, point := range map[tenant.Plan]string{"free": "seeding", "pro": "migrating", "max": "migrated"} {
+	for plan, point := range map[tenant.Plan]string{"free": "seeding", "pro": "migrating", "max": "migrated", "basic": "locked"} {
 		t.Run(string(plan)+" "+point, func(t *testing.T) {
 			t.Parallel()
 			h := site(t)
@@ -49,7 +50,7 @@ func TestStoppedWorker(t *testing.T) {
 			if op, err = h.engine.Provision(t.Context(), next, nil); err != nil {
 				t.Fatal(err)
 			}
-			if point == "seeding" { // or it would stop there again
+			if point == "seeding" || point == "locked" { // where it would stop again
 				_ = asleep.Process.Kill()
 				asleep = h.employ(t, "")
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -124,7 +125,7 @@ func (l *lifecycle) making1(name string, r Resource) Step[Birth, Born] {
 // one at the same moment, unless they use the same [Request.Key]; and with
 // [tenant.ErrInvalid] and as [Kind.Start] does.
 func (e *Engine) Provision(ctx context.Context, spec tenant.Spec, r *Request) (h Handle[Born], err error) {
-	err = pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
+	err = pgtx.Run(ctx, e.pool, func(tx pgx.Tx) error {
 		h, err = e.ProvisionTx(ctx, tx, spec, r)
 		return err
 	})

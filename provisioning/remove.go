@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -32,7 +33,7 @@ type Removed struct {
 // [tenant.ErrNotFound], [tenant.ErrTransition], [ErrInvalid] and a
 // [*BusyError].
 func (e *Engine) Remove(ctx context.Context, id tenant.ID, grace time.Duration, r *Request) (h Handle[Removed], err error) {
-	err = pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) error {
+	err = pgtx.Run(ctx, e.pool, func(tx pgx.Tx) error {
 		h, err = e.RemoveTx(ctx, tx, id, grace, r)
 		return err
 	})

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // reportPause is how long after one report of progress another is left out.
@@ -23,7 +25,7 @@ func (x *execution) report(step string, done float64, message string) {
 	x.reported = time.Now()
 	ctx, stop := context.WithTimeout(x.held, x.engine.opts.Lease)
 	defer stop()
-	err := pgx.BeginFunc(ctx, x.engine.pool, func(tx pgx.Tx) error {
+	err := pgtx.Run(ctx, x.engine.pool, func(tx pgx.Tx) error {
 		var events int64
 		err := tx.QueryRow(ctx, `
 			UPDATE partywall_operations.operation SET events = events + 1

@@ -77,7 +77,8 @@ func (w *Work) Progress(done float64, message string) { w.report(done, message) 
 // WithStep has fn run in the catalog's transaction that completes the step: what
 // it writes is there exactly if the step is done. An error fails the step. When
 // the commit fails for a reason that may pass, fn is run again in another
-// transaction: it must not go by what an earlier run has read or set.
+// transaction: it must not go by what an earlier run has read or set. The server
+// ends the transaction when fn says nothing in it for 15 seconds.
 func (w *Work) WithStep(fn func(context.Context, pgx.Tx) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -85,7 +86,9 @@ func (w *Work) WithStep(fn func(context.Context, pgx.Tx) error) {
 }
 
 // Tx runs fn in a transaction on the catalog that commits only while the worker
-// has its operation; it fails with [ErrLost] otherwise.
+// has its operation; it fails with [ErrLost] otherwise. The server ends the
+// transaction when fn says nothing in it for 15 seconds, so that a node which is
+// stopped does not keep its locks: what takes long elsewhere goes before it.
 func (w *Work) Tx(ctx context.Context, fn func(pgx.Tx) error) error { return w.guard(ctx, fn) }
 
 func (w *Work) change(fn func(json.RawMessage) (json.RawMessage, error)) {

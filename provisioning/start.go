@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -37,7 +38,7 @@ const maxInput = 1 << 20
 // fails with [ErrInvalid], with a [*BusyError], and with [ErrKeyUsed].
 func (k Kind[In, Out]) Start(ctx context.Context, e *Engine, in In, r *Request) (Handle[Out], error) {
 	var h Handle[Out]
-	err := pgx.BeginFunc(ctx, e.pool, func(tx pgx.Tx) (err error) {
+	err := pgtx.Run(ctx, e.pool, func(tx pgx.Tx) (err error) {
 		h, err = k.StartTx(ctx, e, tx, in, r)
 		return err
 	})

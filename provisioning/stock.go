@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -103,7 +104,7 @@ const stockLock = 5784945678139654146
 // restock starts an operation for each place that is missing, or out of date.
 func (l *lifecycle) restock(ctx context.Context) error {
 	var started []ID
-	err := pgx.BeginFunc(ctx, l.engine.pool, func(tx pgx.Tx) error {
+	err := pgtx.Run(ctx, l.engine.pool, func(tx pgx.Tx) error {
 		var mine bool
 		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, int64(stockLock)).Scan(&mine); err != nil || !mine {
 			return err

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // Box is a table of what is to be told, each row as a T. It has the columns id,
@@ -28,8 +30,9 @@ type Box[T any] struct {
 // AtOnce is how many are told in one go.
 const AtOnce = 32
 
-// tellTime is how long there is to tell one.
-const tellTime = 10 * time.Second
+// tellTime is how long there is to tell one: not as long as a transaction may be
+// silent.
+const tellTime = pgtx.Idle * 2 / 3
 
 // letter is a row and the columns that are the box's own.
 type letter[T any] struct {
@@ -42,27 +45,35 @@ type letter[T any] struct {
 // them there may be more. One that cannot be told does not keep the others.
 // Several nodes share a box.
 func (b *Box[T]) Empty(ctx context.Context) (tried int, err error) {
-	err = pgx.BeginFunc(ctx, b.Pool, func(tx pgx.Tx) error {
+	err = pgtx.Run(ctx, b.Pool, func(tx pgx.Tx) error {
 		letters, err := b.take(ctx, tx)
 		if err != nil {
 			return err
 		}
 		tried = len(letters)
-		var after pgx.Batch
 		for _, l := range letters {
-			if err := b.tell(ctx, l.what); err != nil {
-				b.Failed(ctx, l.what, err)
-				//scopecheck:allow the table is what a package of ours says, and no tenant's
-				after.Queue(`UPDATE `+b.Table+` SET attempts = attempts + 1, due_at = clock_timestamp() + $2 WHERE id = $1`,
-					l.id, b.Backoff(l.attempts+1))
-				continue
+			if err := b.deliver(ctx, tx, l); err != nil {
+				return err
 			}
-			//scopecheck:allow as above
-			after.Queue(`DELETE FROM `+b.Table+` WHERE id = $1`, l.id)
 		}
-		return tx.SendBatch(ctx, &after).Close()
+		return nil
 	})
 	return tried, err
+}
+
+// deliver tells what one says, and writes at once that it did: the transaction
+// says something at least that often.
+func (b *Box[T]) deliver(ctx context.Context, tx pgx.Tx, l letter[T]) error {
+	if err := b.tell(ctx, l.what); err != nil {
+		b.Failed(ctx, l.what, err)
+		//scopecheck:allow the table is what a package of ours says, and no tenant's
+		_, err := tx.Exec(ctx, `UPDATE `+b.Table+` SET attempts = attempts + 1, due_at = clock_timestamp() + $2 WHERE id = $1`,
+			l.id, b.Backoff(l.attempts+1))
+		return err
+	}
+	//scopecheck:allow as above
+	_, err := tx.Exec(ctx, `DELETE FROM `+b.Table+` WHERE id = $1`, l.id)
+	return err
 }
 
 func (b *Box[T]) take(ctx context.Context, tx pgx.Tx) ([]letter[T], error) {

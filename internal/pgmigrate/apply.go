@@ -7,6 +7,8 @@ import (
 	"hash/fnv"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // Apply brings the schema of set up to date and returns how many migrations it
@@ -53,9 +55,7 @@ func Check(ctx context.Context, conn *pgx.Conn, set Set) error {
 // applyNext applies the first missing migration and reports whether there was
 // one.
 func applyNext(ctx context.Context, conn *pgx.Conn, schema string, files []migration) (did bool, err error) {
-	// Read Committed whatever the database's default is: what others committed
-	// while this one waited for the lock has to be seen.
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	tx, err := conn.BeginTx(ctx, pgtx.Options())
 	if err != nil {
 		return false, fmt.Errorf("pgmigrate: schema %s: %w", schema, err)
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // ErrTables is returned when River's tables are missing or old, and are not to
@@ -68,9 +70,7 @@ func (t *tables) missing(ctx context.Context) (string, error) {
 func (t *tables) migrate(ctx context.Context) error {
 	missing, err := t.missing(ctx)
 	for err == nil && missing != "" {
-		// Read Committed whatever the database's default is: what others
-		// committed while this one waited for the lock has to be seen.
-		err = pgx.BeginTxFunc(ctx, t.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return t.step(ctx, tx) })
+		err = pgtx.Run(ctx, t.pool, func(tx pgx.Tx) error { return t.step(ctx, tx) })
 		if err != nil {
 			return fmt.Errorf("riverwaker: making River's tables: %w", err)
 		}

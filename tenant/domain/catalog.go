@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/partywall/partywall/internal/pgmigrate"
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -135,7 +136,7 @@ func (c *Catalog) migrate(ctx context.Context) error {
 
 // inTx runs f in a transaction, and has the workers look at what it changed.
 func (c *Catalog) inTx(ctx context.Context, f func(pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, c.pool, f)
+	err := pgtx.Run(ctx, c.pool, f)
 	if err == nil {
 		c.wake()
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -80,7 +81,7 @@ func (c *Catalog) lookAtClaim(ctx context.Context, d Domain) (Domain, error) {
 	case d.Method != MethodTXT || !c.lost(ctx, owner):
 		return c.life.unproven(d, now, e, &ProofError{Reason: ReasonTaken}), nil
 	}
-	err = pgx.BeginFunc(ctx, c.pool, func(tx pgx.Tx) error {
+	err = pgtx.Run(ctx, c.pool, func(tx pgx.Tx) error {
 		_, err := c.save(ctx, tx, owner, released(owner, now, ReasonTakenOver), 0)
 		return err
 	})

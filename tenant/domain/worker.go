@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/internal/outbox"
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // job is a domain that this node looks at, for as long as it has the lease.
@@ -94,7 +95,7 @@ func (c *Catalog) do(j job) {
 		return // another node has it when the lease is over
 	}
 	if err == nil {
-		err = pgx.BeginFunc(c.ctx, c.pool, func(tx pgx.Tx) error { return c.settle(c.ctx, tx, j, next) })
+		err = pgtx.Run(c.ctx, c.pool, func(tx pgx.Tx) error { return c.settle(c.ctx, tx, j, next) })
 	}
 	c.instruments.looked(j.State, next, time.Since(began), err)
 	if err != nil && !errors.Is(err, ErrConflict) { // by its owner, who is first: it is due again

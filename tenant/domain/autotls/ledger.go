@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/partywall/partywall/internal/pgtx"
 	"github.com/partywall/partywall/tenant/domain/autotls/pace"
 )
 
@@ -37,7 +38,7 @@ func (l ledger) try(ctx context.Context, takes []pace.Take) (done bool, err erro
 	for i, take := range takes {
 		keys[i] = take.Key
 	}
-	err = pgx.BeginFunc(ctx, l.pool, func(tx pgx.Tx) error {
+	err = pgtx.Run(ctx, l.pool, func(tx pgx.Tx) error {
 		// Rows are made and locked in the order of their keys, so that two nodes
 		// cannot wait for each other.
 		var b pgx.Batch

@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/certmagic"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/partywall/partywall/internal/pgtx"
 )
 
 // record is a stored certificate.
@@ -123,7 +125,7 @@ type issued struct {
 // has all nodes forget what they know of it.
 func (s *storage) save(ctx context.Context, h *hold, c *issued) error {
 	site := certmagic.StorageKeys.CertsSitePrefix(c.issuer, c.host) + "/" + certmagic.StorageKeys.Safe(c.host)
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return pgtx.Run(ctx, s.pool, func(tx pgx.Tx) error {
 		// Of an earlier one by another CA nothing must be left.
 		var before string
 		err := tx.QueryRow(ctx, `SELECT site FROM partywall_tls.certificate WHERE host = $1`, c.host).Scan(&before)
@@ -162,7 +164,7 @@ func (s *storage) dropSite(ctx context.Context, q querier, h *hold, site string)
 
 // forget deletes a certificate with its row, while h is held.
 func (s *storage) forget(ctx context.Context, h *hold, name string) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return pgtx.Run(ctx, s.pool, func(tx pgx.Tx) error {
 		var site string
 		err := tx.QueryRow(ctx, `SELECT site FROM partywall_tls.certificate WHERE host = $1`, name).Scan(&site)
 		if err == nil {

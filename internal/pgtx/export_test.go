@@ -1,0 +1,4 @@
+package pgtx
+
+// Begin begins a transaction that may be silent for another time.
+var Begin = begin
