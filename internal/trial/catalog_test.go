@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
 	"github.com/partywall/partywall/tenant/pgtenant"
@@ -57,7 +58,7 @@ func TestCatalogDown(t *testing.T) {
 	}
 	t.Cleanup(catalog.Close)
 	h := &house{site: testSite(t, false), tenants: catalog.Registry}
-	h.open(t, catalog, mode{}, noteSchema)
+	h.open(t, catalog, mode.Mode{}, noteSchema)
 	h.settle(t)
 	edge := httptenant.Middleware(catalog, httptenant.Subdomain("shop.test"), &httptenant.Options{Logger: silent()})(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -16,10 +17,10 @@ type phase func(t *testing.T, h *house, ctx context.Context, who tenant.Tenant)
 // and found here.
 func everywhere(t *testing.T, sql string, phases ...phase) {
 	t.Helper()
-	for _, m := range modes() {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range mode.All() {
+		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
-			h := build(t, testSite(t, m.pooled), m, sql)
+			h := build(t, testSite(t, m.Pooled), m, sql)
 			for _, p := range phases {
 				t.Run("tenants", func(t *testing.T) {
 					for _, who := range h.who {

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/partywall/partywall/internal/pgserver"
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/tenant"
 )
@@ -75,7 +76,7 @@ func siteOn(t *testing.T, server *pgserver.Server) site {
 func TestServerCrash(t *testing.T) {
 	t.Parallel()
 	server := privateServer(t)
-	h := build(t, siteOn(t, server), mode{}, noteSchema)
+	h := build(t, siteOn(t, server), mode.Mode{}, noteSchema)
 	crowd := &victims{house: h, t: t, books: map[tenant.ID]*ledger{}, causes: map[string]int{}}
 	for _, who := range h.who {
 		crowd.books[who.ID] = &ledger{}

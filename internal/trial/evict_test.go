@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -15,7 +16,7 @@ import (
 // itself, the fence goes up.
 func TestEvictWithoutTheRight(t *testing.T) {
 	t.Parallel()
-	h := build(t, siteOn(t, privateServer(t)), mode{}, noteSchema)
+	h := build(t, siteOn(t, privateServer(t)), mode.Mode{}, noteSchema)
 	admin, err := pgx.Connect(t.Context(), h.superuser)
 	if err != nil {
 		t.Fatal(err)

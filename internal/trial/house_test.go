@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/partywall/partywall/internal/pgtest"
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/memtenant"
@@ -20,23 +21,6 @@ const (
 	appRole    = "trial_app"
 	pooledRole = "trial_pooled"
 )
-
-// mode is one way to use the wall.
-type mode struct {
-	name   string
-	pooled bool
-	exec   pgx.QueryExecMode
-}
-
-func modes() []mode {
-	return []mode{
-		{"direct, cache statement", false, pgx.QueryExecModeCacheStatement},
-		{"direct, cache describe", false, pgx.QueryExecModeCacheDescribe},
-		{"direct, exec", false, pgx.QueryExecModeExec},
-		{"PgBouncer, cache describe", true, pgx.QueryExecModeCacheDescribe},
-		{"PgBouncer, exec", true, pgx.QueryExecModeExec},
-	}
-}
 
 // site is where a house is built.
 type site struct {
@@ -80,7 +64,7 @@ type house struct {
 
 // build opens a house. The sql makes the host's tables and may run again; it
 // may be nil to leave out what a server must have.
-func build(t testing.TB, s site, m mode, sql string) *house {
+func build(t testing.TB, s site, m mode.Mode, sql string) *house {
 	t.Helper()
 	registry, err := tenant.NewRegistry(memtenant.New(), &tenant.Options{Logger: silent()})
 	if err != nil {
@@ -99,13 +83,13 @@ func build(t testing.TB, s site, m mode, sql string) *house {
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // open opens the wall over a registry.
-func (h *house) open(t testing.TB, registry isolation.Registry, m mode, sql string) {
+func (h *house) open(t testing.TB, registry isolation.Registry, m mode.Mode, sql string) {
 	t.Helper()
 	var err error
 	h.DB, err = isolation.Open(t.Context(), registry,
-		isolation.Servers{"eu-1": {App: h.app, Pooled: m.pooled, Migrator: h.superuser, MaxConns: 8}},
+		isolation.Servers{"eu-1": {App: h.app, Pooled: m.Pooled, Migrator: h.superuser, MaxConns: 8}},
 		&isolation.Options{
-			ExecMode: m.exec, Logger: silent(),
+			ExecMode: m.Exec, Logger: silent(),
 			AcquireTimeout: time.Minute, // these tests are about other things, on machines of any speed
 			Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {
 				_, err := conn.Exec(ctx, sql)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -39,17 +40,17 @@ func TestSoak(t *testing.T) {
 	if os.Getenv("PARTYWALL_SOAK") == "full" {
 		operations = 1_000_000
 	}
-	for _, m := range modes() {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range mode.All() {
+		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
-			soak(t, m, operations/len(modes()))
+			soak(t, m, operations/len(mode.All()))
 		})
 	}
 }
 
-func soak(t *testing.T, m mode, operations int) {
+func soak(t *testing.T, m mode.Mode, operations int) {
 	const workers = 8
-	h := build(t, testSite(t, m.pooled), m, noteSchema)
+	h := build(t, testSite(t, m.Pooled), m, noteSchema)
 	s := &soaking{house: h, t: t, std: h.StdDB(), books: map[tenant.ID]*ledger{}}
 	defer func() { _ = s.std.Close() }() // holds nothing
 	for _, who := range h.who {

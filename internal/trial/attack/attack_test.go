@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -16,12 +17,12 @@ func TestCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := modes()
+	all := mode.All()
 	if os.Getenv("PARTYWALL_SOAK") != "full" {
-		all = []mode{all[0], all[len(all)-1]}
+		all = []mode.Mode{all[0], all[len(all)-1]}
 	}
 	for _, m := range all {
-		t.Run(m.name, func(t *testing.T) {
+		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			h := built(t, servers, m, strategies()...)
 			err := h.run(t.Context(), cases(), func(o Outcome) {
@@ -39,7 +40,7 @@ func TestCases(t *testing.T) {
 }
 
 // built is a house that goes with the test.
-func built(t *testing.T, servers site, m mode, in ...tenant.Strategy) *house {
+func built(t *testing.T, servers site, m mode.Mode, in ...tenant.Strategy) *house {
 	t.Helper()
 	h, err := openHouse(t.Context(), servers, m, in...)
 	t.Cleanup(func() {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -38,11 +39,11 @@ type Attack func(ctx context.Context, s *scene) error
 
 // combination is one way to use the wall.
 type combination struct {
-	mode     mode
+	mode     mode.Mode
 	strategy tenant.Strategy
 }
 
-func (c combination) String() string { return c.mode.name + ", " + string(c.strategy) }
+func (c combination) String() string { return c.mode.Name + ", " + string(c.strategy) }
 
 // Verdict is how a case ended in one combination.
 type Verdict string
@@ -80,7 +81,7 @@ type Outcome struct {
 func everywhere(combination) bool { return true }
 
 // pooled are those behind a pooler.
-func pooled(c combination) bool { return c.mode.pooled }
+func pooled(c combination) bool { return c.mode.Pooled }
 
 // together are those whose tenants are in one database.
 func together(c combination) bool { return c.strategy != tenant.Database }

@@ -78,7 +78,7 @@ func (s *scene) presentAll(ctx context.Context, all ...shown) (taken bool, err e
 		return false, err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // whatever became of it
-	if !s.mode.pooled {
+	if !s.mode.Pooled {
 		return s.showAndRead(ctx, conn, all), nil
 	}
 	if _, err := conn.Exec(ctx, `BEGIN`); err != nil {
@@ -111,7 +111,7 @@ func with(params [][]byte, at int, value []byte) [][]byte {
 
 // gateOf returns what was seen on the wire of a tenant, as one shows it again.
 func (s *scene) gateOf(l *listened) []shown {
-	if s.mode.pooled {
+	if s.mode.Pooled {
 		return []shown{{enterSQL, l.token()}}
 	}
 	return []shown{{openSQL, l.session()}, {bindSQL, l.bind()}}
@@ -162,7 +162,7 @@ func injectedSeen(ctx context.Context, s *scene, l *listened) error {
 	if err := l.serve(ctx, s.attacker); err != nil {
 		return err
 	}
-	if !s.mode.pooled {
+	if !s.mode.Pooled {
 		sql, seen = bindSQL, with(with(l.bind(), 1, int8s(s.victim.Number)), 2, int8s(s.victim.Placement.Epoch))
 	}
 	if seen == nil {
@@ -201,7 +201,7 @@ func expired(ctx context.Context, s *scene) error {
 
 // signed shows what a key has signed for the victim.
 func (s *scene) signed(ctx context.Context, by signer, expires int64) (bool, error) {
-	if s.mode.pooled {
+	if s.mode.Pooled {
 		return s.presentAll(ctx, shown{enterSQL, by.token(s.victim.Number, s.victim.Placement.Epoch, expires)})
 	}
 	conn, err := s.login(ctx, s.victim)
@@ -228,7 +228,7 @@ func left(ctx context.Context, s *scene) error {
 		s.hear(got...)
 	}
 	_ = s.transaction(ctx, s.tight, s.attacker, reads()...) // likewise
-	if !s.wall || !s.mode.pooled {
+	if !s.wall || !s.mode.Pooled {
 		return nil
 	}
 	// The pooler's next client, with the stolen password.

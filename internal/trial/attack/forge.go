@@ -186,7 +186,7 @@ func (h *house) forge(ctx context.Context, n int) (all []forged, err error) {
 // take: otherwise it would refuse everything.
 func (s *scene) kinds(ctx context.Context, conn *pgx.Conn, key signer) ([]forgery, error) {
 	soon := time.Now().Add(24 * time.Hour).Unix()
-	if s.mode.pooled {
+	if s.mode.Pooled {
 		l, err := s.listen(ctx, plaintext())
 		if err != nil {
 			return nil, err

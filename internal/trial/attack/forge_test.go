@@ -3,6 +3,7 @@ package main
 import (
 	"testing"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -14,8 +15,8 @@ func TestForgeries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range []mode{modes()[0], modes()[4]} {
-		t.Run(m.name, func(t *testing.T) {
+	for _, m := range []mode.Mode{mode.All()[0], mode.All()[4]} {
+		t.Run(m.Name, func(t *testing.T) {
 			t.Parallel()
 			all, err := built(t, servers, m, tenant.Shared).forge(t.Context(), 10_000)
 			if err != nil {

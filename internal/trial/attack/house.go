@@ -11,29 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/isolation"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/memtenant"
 )
-
-// mode is one way to send statements to a server.
-type mode struct {
-	name   string
-	pooled bool
-	exec   pgx.QueryExecMode
-}
-
-// modes are all but one of the ways there are: behind a PgBouncer older than
-// 1.21 no statement stays prepared.
-func modes() []mode {
-	return []mode{
-		{"direct, cache statement", false, pgx.QueryExecModeCacheStatement},
-		{"direct, cache describe", false, pgx.QueryExecModeCacheDescribe},
-		{"direct, exec", false, pgx.QueryExecModeExec},
-		{"PgBouncer, cache describe", true, pgx.QueryExecModeCacheDescribe},
-		{"PgBouncer, exec", true, pgx.QueryExecModeExec},
-	}
-}
 
 func strategies() []tenant.Strategy {
 	return []tenant.Strategy{tenant.Shared, tenant.Schema, tenant.Database}
@@ -64,7 +46,7 @@ const hostSQL = `
 type house struct {
 	site
 
-	mode    mode
+	mode    mode.Mode
 	name    string // of the database of the shared tables
 	app     string // the role that serves tenants
 	key     isolation.Key
@@ -86,7 +68,7 @@ type pair struct{ attacker, victim party }
 
 // openHouse builds a house for some strategies. The caller closes it, also after
 // an error.
-func openHouse(ctx context.Context, s site, m mode, in ...tenant.Strategy) (*house, error) {
+func openHouse(ctx context.Context, s site, m mode.Mode, in ...tenant.Strategy) (*house, error) {
 	h := &house{site: s, mode: m, name: unique("attack"), key: isolation.NewKey(1), strategies: in, pairs: map[tenant.Strategy]*pair{}}
 	h.app = h.name + "_app"
 	h.admins = admins{s, map[string]*pgx.Conn{}}
@@ -124,13 +106,13 @@ func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // open opens the wall over the house, as a process that only serves. change may
 // alter the server; what it leaves is as the mode says.
 func (h *house) open(ctx context.Context, change func(*isolation.Server)) (*isolation.DB, error) {
-	s := isolation.Server{App: h.url(h.app, h.name), Keys: []isolation.Key{h.key}, Pooled: h.mode.pooled}
-	if h.mode.pooled {
+	s := isolation.Server{App: h.url(h.app, h.name), Keys: []isolation.Key{h.key}, Pooled: h.mode.Pooled}
+	if h.mode.Pooled {
 		s.App = h.through(h.app, h.name)
 	}
 	change(&s)
 	opts := &isolation.Options{
-		ExecMode: h.mode.exec, Logger: silent(),
+		ExecMode: h.mode.Exec, Logger: silent(),
 		AcquireTimeout: time.Minute, // attacks are about other things, on machines of any speed
 		FenceWait:      100 * time.Millisecond,
 		Migrate: func(ctx context.Context, conn *pgx.Conn, _ isolation.Target) error {

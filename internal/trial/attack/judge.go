@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/partywall/partywall/internal/trial/mode"
 )
 
 // caseTime is how long an attack may take. One that hangs is broken.
@@ -29,7 +31,7 @@ func (h *house) run(ctx context.Context, all []Case, tell func(Outcome)) error {
 		if c.Once {
 			in = in[:1]
 		}
-		if c.Once && h.mode != modes()[0] {
+		if c.Once && h.mode != mode.All()[0] {
 			continue
 		}
 		s := controls[onPolicy]

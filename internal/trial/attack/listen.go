@@ -53,7 +53,7 @@ func (s *scene) listen(ctx context.Context, over link) (_ *listened, err error) 
 		}
 	}()
 	base, root := s.house.url(s.house.app, s.house.name), ""
-	if s.mode.pooled {
+	if s.mode.Pooled {
 		base = s.house.through(s.house.app, s.house.name)
 	}
 	if over.sslmode == "verify-ca" {

@@ -29,6 +29,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/partywall/partywall/internal/trial/mode"
 )
 
 // settings are the flags.
@@ -103,8 +105,8 @@ func (s *settings) play(ctx context.Context, servers site, t *tally, out io.Writ
 	began := time.Now()
 	var working sync.WaitGroup
 	turns := make(chan struct{}, 2)
-	errs := make([]error, len(modes()))
-	for i, m := range modes() {
+	errs := make([]error, len(mode.All()))
+	for i, m := range mode.All() {
 		working.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
@@ -117,7 +119,7 @@ func (s *settings) play(ctx context.Context, servers site, t *tally, out io.Writ
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "PostgreSQL %s: %d cases in %d combinations, %.0f s\n", version, len(cases()), len(modes())*len(strategies()), time.Since(began).Seconds())
+	fmt.Fprintf(out, "PostgreSQL %s: %d cases in %d combinations, %.0f s\n", version, len(cases()), len(mode.All())*len(strategies()), time.Since(began).Seconds())
 	return s.forge(ctx, servers, version, out)
 }
 
@@ -125,13 +127,13 @@ func (s *settings) play(ctx context.Context, servers site, t *tally, out io.Writ
 func (s *settings) forge(ctx context.Context, servers site, version string, out io.Writer) error {
 	began := time.Now()
 	accepted, attempts := 0, 0
-	for _, m := range []mode{modes()[0], modes()[len(modes())-1]} {
+	for _, m := range []mode.Mode{mode.All()[0], mode.All()[len(mode.All())-1]} {
 		err := withHouse(ctx, servers, m, func(h *house) error {
 			all, err := h.forge(ctx, s.forgeries/2)
 			for _, f := range all {
 				attempts, accepted = attempts+f.attempts, accepted+f.accepted
 				if f.accepted > 0 || f.odd > 0 {
-					err = errors.Join(err, fmt.Errorf("%s, %s: %d of %d accepted, %d never got to the gate", m.name, f.name, f.accepted, f.attempts, f.odd))
+					err = errors.Join(err, fmt.Errorf("%s, %s: %d of %d accepted, %d never got to the gate", m.Name, f.name, f.accepted, f.attempts, f.odd))
 				}
 			}
 			return err
@@ -144,13 +146,13 @@ func (s *settings) forge(ctx context.Context, servers site, version string, out 
 	return nil
 }
 
-func withHouse(ctx context.Context, servers site, m mode, fn func(*house) error) error {
+func withHouse(ctx context.Context, servers site, m mode.Mode, fn func(*house) error) error {
 	h, err := openHouse(ctx, servers, m, strategies()...)
 	if err == nil {
 		err = fn(h)
 	}
 	if err := errors.Join(err, h.close(ctx)); err != nil {
-		return fmt.Errorf("%s: %w", m.name, err)
+		return fmt.Errorf("%s: %w", m.Name, err)
 	}
 	return nil
 }

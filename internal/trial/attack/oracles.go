@@ -214,7 +214,7 @@ func keptMark(ctx context.Context, s *scene) error {
 		return err
 	}
 	url := s.house.url(s.role(), s.database(s.victim))
-	if s.mode.pooled {
+	if s.mode.Pooled {
 		url = s.house.through(s.role(), s.database(s.victim))
 	}
 	config, err := pgx.ParseConfig(url)

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/partywall/partywall/internal/trial/mode"
 )
 
 // plainSQL is the set-up that the controls are played on: shared tables whose
@@ -29,13 +31,13 @@ const plainPolicySQL = `
 type plain struct {
 	site
 
-	mode       mode
+	mode       mode.Mode
 	name       string
 	app, owner string // roles; the app's may become the other
 	pools      []*pgxpool.Pool
 }
 
-func openPlain(ctx context.Context, s site, m mode, name string) (*plain, error) {
+func openPlain(ctx context.Context, s site, m mode.Mode, name string) (*plain, error) {
 	p := &plain{site: s, mode: m, name: name, app: name + "_app", owner: name + "_owner"}
 	err := s.admin(ctx, "postgres", `CREATE ROLE `+p.owner+` LOGIN`, `CREATE ROLE `+p.app+` LOGIN NOINHERIT`,
 		`GRANT `+p.owner+` TO `+p.app, `CREATE DATABASE `+name+` TEMPLATE template0`)
@@ -55,7 +57,7 @@ func (p *plain) protect(table string) string {
 // no policy, unless it is told to be.
 func (p *plain) door(ctx context.Context, role string, conns int32) (plainDoor, error) {
 	url := p.url(role, p.name)
-	if p.mode.pooled {
+	if p.mode.Pooled {
 		url = p.through(role, p.name)
 	}
 	return p.at(ctx, url, conns)
@@ -68,8 +70,8 @@ func (p *plain) at(ctx context.Context, url string, conns int32) (plainDoor, err
 		return plainDoor{}, err
 	}
 	config.MaxConns = conns
-	config.ConnConfig.DefaultQueryExecMode = p.mode.exec
-	if p.mode.pooled && p.mode.exec == pgx.QueryExecModeCacheStatement {
+	config.ConnConfig.DefaultQueryExecMode = p.mode.Exec
+	if p.mode.Pooled && p.mode.Exec == pgx.QueryExecModeCacheStatement {
 		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
@@ -84,7 +86,7 @@ func (p *plain) at(ctx context.Context, url string, conns int32) (plainDoor, err
 // help the next one.
 func (p *plain) reset(ctx context.Context) {
 	for _, pool := range p.pools {
-		if p.mode.pooled {
+		if p.mode.Pooled {
 			_, _ = pool.Exec(ctx, `DISCARD ALL`, pgx.QueryExecModeExec) // a pool that is closed has nothing left
 		}
 		pool.Reset()

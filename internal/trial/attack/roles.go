@@ -32,7 +32,7 @@ func impostors(ctx context.Context, s *scene) (err error) {
 	bypass, owner := s.role()+"_bypass", s.role()+"_own"
 	group := s.house.plain.app
 	if s.wall {
-		group = map[bool]string{false: "partywall_app", true: "partywall_pooled"}[s.mode.pooled]
+		group = map[bool]string{false: "partywall_app", true: "partywall_pooled"}[s.mode.Pooled]
 	}
 	err = s.admin(ctx, `CREATE ROLE `+bypass+` LOGIN BYPASSRLS IN ROLE `+group, `CREATE ROLE `+owner+` LOGIN IN ROLE `+group,
 		`CREATE TABLE owned AS TABLE {there}.orders`, `ALTER TABLE owned OWNER TO `+owner)
@@ -58,7 +58,7 @@ func (s *scene) as(ctx context.Context, role string, sqls ...string) error {
 	if s.wall {
 		db, err := s.house.open(ctx, func(server *isolation.Server) {
 			server.App = s.house.url(role, s.house.name)
-			if s.mode.pooled {
+			if s.mode.Pooled {
 				server.App = s.house.through(role, s.house.name)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -60,9 +61,9 @@ func TestTornDown(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			m := modes()[0]
+			m := mode.All()[0]
 			if c.pooled {
-				m = modes()[len(modes())-1]
+				m = mode.All()[len(mode.All())-1]
 			}
 			h := built(t, servers, m, tenant.Shared)
 			if err := h.admin(t.Context(), h.name, c.sql(h)); err != nil {
@@ -100,7 +101,7 @@ func TestHolesThatProveMisses(t *testing.T) {
 		fixture: []string{`CREATE UNIQUE INDEX loot ON {there}.accounts (email)`}, undo: []string{`DROP INDEX IF EXISTS loot`}, attack: uniqueKey,
 	}
 	for code, want := range map[string]Verdict{"key-without-tenant": Proven, "no-such-code": Leak} {
-		err := built(t, servers, modes()[0], tenant.Shared).run(t.Context(), []Case{key.proven("17h", "a key", code)}, func(o Outcome) {
+		err := built(t, servers, mode.All()[0], tenant.Shared).run(t.Context(), []Case{key.proven("17h", "a key", code)}, func(o Outcome) {
 			if o.Verdict != want {
 				t.Errorf("%s: %s %s, want %s", code, o.Verdict, o.Evidence, want)
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/partywall/partywall/internal/pgserver"
+	"github.com/partywall/partywall/internal/trial/mode"
 	"github.com/partywall/partywall/tenant"
 )
 
@@ -23,7 +24,7 @@ func TestWireToAServerWithoutTLS(t *testing.T) {
 		}
 	})
 	wanted := slices.DeleteFunc(cases(), func(c Case) bool { return c.ID != "05w" && c.ID != "06" })
-	h := built(t, site{superuser: server.URL("postgres")}, modes()[0], tenant.Shared)
+	h := built(t, site{superuser: server.URL("postgres")}, mode.All()[0], tenant.Shared)
 	err = h.run(t.Context(), wanted, func(o Outcome) {
 		if o.Verdict != Held {
 			t.Errorf("%s: %s %s", o.Case.ID, o.Verdict, o.Evidence)
