@@ -39,7 +39,7 @@ func testOnly() []string {
 	return []string{
 		"internal/pgtest", "internal/pgserver", "internal/pgbouncer", "internal/process", "internal/layout",
 		"internal/redisserver", "internal/redistest", "internal/s3server", "internal/acmetest", "internal/dnstest",
-		"internal/certtest", "internal/childtest",
+		"internal/certtest", "internal/childtest", "tenant/internal/lookuptest",
 	}
 }
 

@@ -28,14 +28,14 @@ func TestTenantTravels(t *testing.T) {
 	conn := serve(t, edge, &health{}, "orders", carrying(tenants)...)
 
 	for _, slug := range []string{"acme", "globex"} {
-		got, err := call(t, conn, tenant.NewContext(t.Context(), tenants.of(slug)))
+		got, err := call(t, conn, tenant.NewContext(t.Context(), tenants.Of(slug)))
 		if got != slug || err != nil {
 			t.Errorf("in the context of %s: got %q, %v", slug, got, err)
 		}
 	}
 	// What was forwarded with the metadata of an incoming call is replaced.
-	ctx := tenant.NewContext(t.Context(), tenants.of("acme"))
-	ctx = metadata.AppendToOutgoingContext(ctx, grpctenant.MetadataKey, tenants.seal(tenants.of("globex")))
+	ctx := tenant.NewContext(t.Context(), tenants.Of("acme"))
+	ctx = metadata.AppendToOutgoingContext(ctx, grpctenant.MetadataKey, tenants.seal(tenants.Of("globex")))
 	if got, err := call(t, conn, ctx, "other", "kept"); got != "acme" || err != nil {
 		t.Errorf("with a forwarded envelope: got %q, %v", got, err)
 	}
@@ -46,7 +46,7 @@ func TestTenantTravels(t *testing.T) {
 	other := newCatalog()
 	other.key = append([]byte("x"), other.key...)
 	foreign := serve(t, edge, &health{}, "orders", carrying(other)...)
-	if _, err := call(t, foreign, tenant.NewContext(t.Context(), other.of("acme"))); status.Code(err) != codes.PermissionDenied {
+	if _, err := call(t, foreign, tenant.NewContext(t.Context(), other.Of("acme"))); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("from another installation: %v", err)
 	}
 }
@@ -61,16 +61,16 @@ func TestNothingIsSentWithoutTenant(t *testing.T) {
 		want error
 	}{
 		"no tenant":   {t.Context(), tenant.ErrNoTenant},
-		"without":     {tenant.Without(tenant.NewContext(t.Context(), tenants.of("acme"))), tenant.ErrNoTenant},
-		"suspended":   {tenant.NewContext(t.Context(), tenants.of("unpaid")), tenant.ErrSuspended},
-		"two tenants": {tenant.NewContext(tenant.NewContext(t.Context(), tenants.of("acme")), tenants.of("globex")), tenant.ErrTwoTenants},
+		"without":     {tenant.Without(tenant.NewContext(t.Context(), tenants.Of("acme"))), tenant.ErrNoTenant},
+		"suspended":   {tenant.NewContext(t.Context(), tenants.Of("unpaid")), tenant.ErrSuspended},
+		"two tenants": {tenant.NewContext(tenant.NewContext(t.Context(), tenants.Of("acme")), tenants.Of("globex")), tenant.ErrTwoTenants},
 	} {
 		if got, err := call(t, conn, c.ctx); got != "" || !errors.Is(err, c.want) {
 			t.Errorf("%s: got %q, %v; want %v", name, got, err, c.want)
 		}
 	}
 	broken := serve(t, edge, &health{}, "orders", carrying(nil)...)
-	if got, err := call(t, broken, tenant.NewContext(t.Context(), tenants.of("acme"))); got != "" || err == nil {
+	if got, err := call(t, broken, tenant.NewContext(t.Context(), tenants.Of("acme"))); got != "" || err == nil {
 		t.Errorf("without an Enveloper: got %q, %v", got, err)
 	}
 }

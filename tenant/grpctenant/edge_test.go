@@ -49,12 +49,12 @@ func TestSources(t *testing.T) {
 	}
 	byKey := httptenant.APIKey(func(_ context.Context, key string) (tenant.ID, error) {
 		if key == "pk_acme" {
-			return tenants.of("acme").ID, nil
+			return tenants.Of("acme").ID, nil
 		}
 		return tenant.ID{}, tenant.ErrNotFound
 	})
 	const envelope = grpctenant.MetadataKey
-	sealed := tenants.seal(tenants.of("acme"))
+	sealed := tenants.seal(tenants.Of("acme"))
 	authority, token := grpctenant.Authority("myapp.com"), grpctenant.Claim(bearer)
 	header := grpctenant.Metadata("x-tenant", httptenant.Signed(tenants.key))
 	far := grpctenant.Metadata("x-tenant", httptenant.TrustedProxies(netip.MustParsePrefix("127.0.0.0/8")))
@@ -86,7 +86,7 @@ func TestSources(t *testing.T) {
 		"envelope, twice":          {grpctenant.Envelope(tenants), "x", []string{envelope, sealed, envelope, sealed}, "", codes.InvalidArgument},
 		"envelope, forged":         {grpctenant.Envelope(tenants), "x", []string{envelope, sealed + "x"}, "", codes.PermissionDenied},
 		"envelope, empty":          {grpctenant.Envelope(tenants), "x", []string{envelope, ""}, "", codes.PermissionDenied},
-		"envelope of a suspended":  {grpctenant.Envelope(tenants), "x", []string{envelope, tenants.seal(tenants.of("unpaid"))}, "", codes.FailedPrecondition},
+		"envelope of a suspended":  {grpctenant.Envelope(tenants), "x", []string{envelope, tenants.seal(tenants.Of("unpaid"))}, "", codes.FailedPrecondition},
 		"first of, agree":          {grpctenant.FirstOf(authority, token), "acme.myapp.com", []string{"authorization", "token acme"}, "acme", codes.OK},
 		"first of, one":            {grpctenant.FirstOf(authority, token), "x", []string{"authorization", "token acme"}, "acme", codes.OK},
 		"first of, differ":         {grpctenant.FirstOf(authority, token), "acme.myapp.com", []string{"authorization", "token globex"}, "", codes.PermissionDenied},
@@ -233,7 +233,7 @@ func TestLookupFails(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
 			tenants := newCatalog()
-			tenants.err = c.err
+			tenants.Err = c.err
 			opts := &grpctenant.Options{Logger: slog.New(slog.NewTextHandler(&out, nil))}
 			intercept := newEdge(t, tenants, grpctenant.Claim(func(context.Context) (string, error) { return "acme", nil }), opts).UnaryInterceptor()
 			_, err := intercept(t.Context(), nil, &grpc.UnaryServerInfo{}, nil)
@@ -277,17 +277,17 @@ func TestEnvelopeThatDoesNotOpen(t *testing.T) {
 func TestIncomingContext(t *testing.T) {
 	t.Parallel()
 	tenants := newCatalog()
-	sealed := metadata.NewIncomingContext(t.Context(), metadata.Pairs(grpctenant.MetadataKey, tenants.seal(tenants.of("acme"))))
+	sealed := metadata.NewIncomingContext(t.Context(), metadata.Pairs(grpctenant.MetadataKey, tenants.seal(tenants.Of("acme"))))
 	byEnvelope := newEdge(t, tenants, grpctenant.Envelope(tenants), nil).UnaryInterceptor()
 	public := newEdge(t, tenants, grpctenant.Envelope(tenants), &grpctenant.Options{Public: func(string) bool { return true }}).UnaryInterceptor()
 	intercept := newEdge(t, tenants, grpctenant.Claim(func(context.Context) (string, error) { return "acme", nil }), nil).UnaryInterceptor()
 	handler := func(ctx context.Context, _ any) (any, error) { return tenant.FromContext(ctx) }
 	for slug, want := range map[string]codes.Code{"acme": codes.OK, "globex": codes.PermissionDenied} {
-		ctx := tenant.NewContext(t.Context(), tenants.of(slug))
+		ctx := tenant.NewContext(t.Context(), tenants.Of(slug))
 		if _, err := intercept(ctx, nil, &grpc.UnaryServerInfo{}, handler); status.Code(err) != want {
 			t.Errorf("inside %s: %v, want %v", slug, err, want)
 		}
-		inside := tenant.NewContext(sealed, tenants.of(slug))
+		inside := tenant.NewContext(sealed, tenants.Of(slug))
 		if _, err := byEnvelope(inside, nil, &grpc.UnaryServerInfo{}, handler); status.Code(err) != want {
 			t.Errorf("envelope inside %s: %v, want %v", slug, err, want)
 		}

@@ -48,7 +48,7 @@ func Example() {
 
 	client := grpc_health_v1.NewHealthClient(conn)
 	var header metadata.MD
-	ctx := tenant.NewContext(context.Background(), tenants.of("acme"))
+	ctx := tenant.NewContext(context.Background(), tenants.Of("acme"))
 	_, err = client.Check(ctx, nil, grpc.Header(&header))
 	fmt.Println(header.Get("seen"), err)
 

@@ -76,8 +76,8 @@ func TestEnvelopeOfNobody(t *testing.T) {
 func FuzzMetadata(f *testing.F) {
 	tenants := newCatalog()
 	// The workers of the fuzzer share the seeds, so these are the same for all.
-	tenants.tenants[0].ID = tenant.ID{6: 0x70, 8: 0x80}
-	sealed, err := sourcetoken.Sign(tenants.key, tenants.of("acme").ID.String(), time.Unix(1<<40, 0))
+	tenants.Tenants[0].ID = tenant.ID{6: 0x70, 8: 0x80}
+	sealed, err := sourcetoken.Sign(tenants.key, tenants.Of("acme").ID.String(), time.Unix(1<<40, 0))
 	if err != nil {
 		f.Fatal(err)
 	}

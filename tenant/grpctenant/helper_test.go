@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/partywall/partywall/internal/sourcetoken"
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/grpctenant"
+	"github.com/partywall/partywall/tenant/internal/lookuptest"
 )
 
 // A registry is what tests stand in for.
@@ -28,55 +28,16 @@ var (
 	_ grpctenant.Resumer   = (*tenant.Registry)(nil)
 )
 
-// catalog is a registry in memory, of tenants of every status, named after it.
-// Its envelopes are those of a gateway's header: signed names.
+// catalog is a registry in memory. Its envelopes are those of a gateway's
+// header: signed names.
 type catalog struct {
-	tenants []tenant.Tenant
-	key     []byte
-	err     error // returned instead of any tenant
+	lookuptest.Catalog
+
+	key []byte
 }
 
 func newCatalog() *catalog {
-	c := &catalog{key: bytes.Repeat([]byte("k"), 32)}
-	at := time.UnixMilli(1_700_000_000_000)
-	for i, of := range []struct {
-		slug   string
-		status tenant.Status
-		reason string
-	}{
-		{"acme", tenant.Active, ""},
-		{"globex", tenant.Active, ""},
-		{"pending", tenant.Pending, ""},
-		{"unpaid", tenant.Suspended, tenant.ReasonPayment},
-		{"suspended", tenant.Suspended, "abuse"},
-		{"maintenance", tenant.Maintenance, ""},
-		{"archived", tenant.Archived, ""},
-		{"deleted", tenant.Deleted, ""},
-	} {
-		c.tenants = append(c.tenants, tenant.Tenant{
-			ID: tenant.NewID(at), Number: int64(i + 1), Slug: of.slug, Status: of.status, Reason: of.reason,
-		})
-	}
-	return c
-}
-
-// Lookup implements httptenant.Lookup.
-func (c *catalog) Lookup(_ context.Context, key tenant.Key) (tenant.Tenant, error) {
-	if c.err != nil {
-		return tenant.Tenant{}, c.err
-	}
-	for i := range c.tenants {
-		if key.Matches(c.tenants[i]) {
-			return c.tenants[i], nil
-		}
-	}
-	return tenant.Tenant{}, tenant.ErrNotFound
-}
-
-// of returns a tenant that is there.
-func (c *catalog) of(slug string) tenant.Tenant {
-	i := slices.IndexFunc(c.tenants, func(t tenant.Tenant) bool { return t.Slug == slug })
-	return c.tenants[i]
+	return &catalog{*lookuptest.New(), bytes.Repeat([]byte("k"), 32)}
 }
 
 // Envelope implements grpctenant.Enveloper.

@@ -298,7 +298,7 @@ func TestAttack54TenantsThatAreNotActive(t *testing.T) {
 	} {
 		attack{slug, []string{"GET / HTTP/1.1", "Host: " + slug + ".myapp.com"}, slug, status, ""}.run(t, control, guarded)
 	}
-	if !slices.ContainsFunc(tenants.tenants, func(of tenant.Tenant) bool { return of.Status == tenant.Deleted }) {
+	if !slices.ContainsFunc(tenants.Tenants, func(of tenant.Tenant) bool { return of.Status == tenant.Deleted }) {
 		t.Error("the catalog has no deleted tenant")
 	}
 }

@@ -60,7 +60,7 @@ func happyPath(tb testing.TB) (http.Handler, *http.Request) {
 // by ID.
 func BenchmarkFirstOf(b *testing.B) {
 	tenants := newCatalog()
-	acme := tenants.tenants[0]
+	acme := tenants.Tenants[0]
 	id := acme.ID.String()
 	resolver := httptenant.FirstOf(httptenant.Subdomain("myapp.com"),
 		httptenant.Claim(func(*http.Request) (string, error) { return id, nil }))
@@ -70,7 +70,7 @@ func BenchmarkFirstOf(b *testing.B) {
 
 // BenchmarkSigned is a header that a gateway has signed.
 func BenchmarkSigned(b *testing.B) {
-	acme := newCatalog().tenants[0]
+	acme := newCatalog().Tenants[0]
 	token, err := httptenant.Sign(testKey, "acme", time.Now().Add(time.Hour))
 	if err != nil {
 		b.Fatal(err)

@@ -44,7 +44,7 @@ func TestCombined(t *testing.T) {
 	token := func(slug string) said { return said{source: "token", key: tenant.ByID(tenants.id(slug))} }
 	broken := said{source: "path", err: httptenant.ErrMalformed}
 	silent := said{}
-	stranger := said{source: "key", key: tenant.ByID(tenant.NewID(tenants.tenants[0].CreatedAt))}
+	stranger := said{source: "key", key: tenant.ByID(tenant.NewID(tenants.Tenants[0].CreatedAt))}
 
 	for name, c := range map[string]struct {
 		sources    []httptenant.Resolver

@@ -11,6 +11,7 @@ import (
 
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
+	"github.com/partywall/partywall/tenant/internal/lookuptest"
 )
 
 func TestMiddlewareRefusesToServeMisconfigured(t *testing.T) {
@@ -104,7 +105,7 @@ func TestLookupFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out logs
-			h := newEdge(t, &catalog{err: c.err}, httptenant.Subdomain("myapp.com"), &httptenant.Options{Logger: out.logger()}).
+			h := newEdge(t, &catalog{lookuptest.Catalog{Err: c.err}}, httptenant.Subdomain("myapp.com"), &httptenant.Options{Logger: out.logger()}).
 				Wrap(http.HandlerFunc(whoami))
 			w := get(h, "http://acme.myapp.com/", func(r *http.Request) { *r = *r.WithContext(c.ctx) })
 			want(t, w, c.status, "")

@@ -8,67 +8,24 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
+	"github.com/partywall/partywall/tenant/internal/lookuptest"
 )
 
 // A registry is what tests stand in for.
 var _ httptenant.Lookup = (*tenant.Registry)(nil)
 
-// catalog is a look-up in memory, of tenants of every status, named after it.
-type catalog struct {
-	tenants []tenant.Tenant
-	err     error // returned instead of any tenant
-}
+// catalog is a look-up in memory.
+type catalog struct{ lookuptest.Catalog }
 
-func newCatalog() *catalog {
-	c := &catalog{}
-	at := time.UnixMilli(1_700_000_000_000)
-	for i, of := range []struct {
-		slug   string
-		status tenant.Status
-		reason string
-	}{
-		{"acme", tenant.Active, ""},
-		{"globex", tenant.Active, ""},
-		{"pending", tenant.Pending, ""},
-		{"unpaid", tenant.Suspended, tenant.ReasonPayment},
-		{"suspended", tenant.Suspended, "abuse"},
-		{"maintenance", tenant.Maintenance, "move"},
-		{"archived", tenant.Archived, ""},
-		{"deleting", tenant.Deleting, ""},
-		{"deleted", tenant.Deleted, ""},
-	} {
-		c.tenants = append(c.tenants, tenant.Tenant{
-			ID: tenant.NewID(at), Number: int64(i + 1), Slug: of.slug, Status: of.status, Reason: of.reason,
-		})
-	}
-	return c
-}
-
-// Lookup implements httptenant.Lookup.
-func (c *catalog) Lookup(_ context.Context, key tenant.Key) (tenant.Tenant, error) {
-	if c.err != nil {
-		return tenant.Tenant{}, c.err
-	}
-	for i := range c.tenants {
-		if key.Matches(c.tenants[i]) {
-			return c.tenants[i], nil
-		}
-	}
-	return tenant.Tenant{}, tenant.ErrNotFound
-}
+func newCatalog() *catalog { return &catalog{*lookuptest.New()} }
 
 // id returns the ID of a tenant that is there.
-func (c *catalog) id(slug string) tenant.ID {
-	i := slices.IndexFunc(c.tenants, func(t tenant.Tenant) bool { return t.Slug == slug })
-	return c.tenants[i].ID
-}
+func (c *catalog) id(slug string) tenant.ID { return c.Of(slug).ID }
 
 // whoami answers with the tenant and the path that it sees.
 func whoami(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/partywall/partywall/tenant"
 	"github.com/partywall/partywall/tenant/httptenant"
+	"github.com/partywall/partywall/tenant/internal/lookuptest"
 )
 
 // routes is a host's router: one plain route, one that serves tenants that are
@@ -86,7 +87,7 @@ func TestPublicRoutes(t *testing.T) {
 	want(t, get(h, "http://myapp.com/orders"), 404, "")
 
 	// A catalog that is down does not take the health check down.
-	down := newEdge(t, &catalog{err: tenant.ErrUnavailable}, resolver, nil).Wrap(routes())
+	down := newEdge(t, &catalog{lookuptest.Catalog{Err: tenant.ErrUnavailable}}, resolver, nil).Wrap(routes())
 	want(t, get(down, "http://acme.myapp.com/healthz"), 200, "nobody /healthz")
 	want(t, get(down, "http://acme.myapp.com/orders"), 503, "")
 }
@@ -215,8 +216,8 @@ func TestPublicUnderPrefixTellsNothing(t *testing.T) {
 	t.Parallel()
 	tenants := newCatalog()
 	h := newEdge(t, tenants, httptenant.PathPrefix("/t/"), nil).Wrap(routes())
-	down := newEdge(t, &catalog{err: tenant.ErrUnavailable}, httptenant.PathPrefix("/t/"), nil).Wrap(routes())
-	for _, of := range append(tenants.tenants, tenant.Tenant{Slug: "nosuch"}) {
+	down := newEdge(t, &catalog{lookuptest.Catalog{Err: tenant.ErrUnavailable}}, httptenant.PathPrefix("/t/"), nil).Wrap(routes())
+	for _, of := range append(tenants.Tenants, tenant.Tenant{Slug: "nosuch"}) {
 		want(t, get(h, "/t/"+of.Slug+"/healthz"), 200, "nobody /healthz")
 		want(t, get(down, "/t/"+of.Slug+"/healthz"), 200, "nobody /healthz")
 	}
