@@ -1,4 +1,6 @@
 package pgtx
 
+import "time"
+
 // Begin begins a transaction that may be silent for another time.
-var Begin = begin
+func Begin(idle time.Duration) string { return begin(idle) }
