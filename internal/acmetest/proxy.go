@@ -21,7 +21,8 @@ import (
 type Proxy struct {
 	orders, replacing atomic.Int64
 	server            *httptest.Server
-	instead           atomic.Pointer[http.HandlerFunc]
+	instead           substitute // for orders
+	issuing           substitute // for requests to issue what was ordered
 
 	mu      sync.Mutex
 	ordered func() // after the authority has taken an order, before the client hears of it
@@ -56,8 +57,7 @@ func NewProxy(c *CA) *Proxy {
 		},
 	}
 	p.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if instead := p.instead.Load(); instead != nil && isOrder(r) {
-			(*instead)(w, r)
+		if isOrder(r) && p.instead.answer(w, r) || isFinal(r) && p.issuing.answer(w, r) {
 			return
 		}
 		if isOrder(r) {
@@ -104,6 +104,10 @@ func isOrder(r *http.Request) bool {
 	return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/order-plz")
 }
 
+func isFinal(r *http.Request) bool {
+	return r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/finalize-order/")
+}
+
 // Directory is where ACME clients begin.
 func (p *Proxy) Directory() string { return p.server.URL + "/dir" }
 
@@ -122,12 +126,32 @@ func (p *Proxy) Orders() int { return int(p.orders.Load()) }
 
 // Instead has h answer new orders instead of the authority, until it is called
 // with nil.
-func (p *Proxy) Instead(h http.HandlerFunc) {
+func (p *Proxy) Instead(h http.HandlerFunc) { p.instead.set(h) }
+
+// Issuing has h answer, instead of the authority, whoever wants what it has
+// ordered to be issued, until it is called with nil.
+func (p *Proxy) Issuing(h http.HandlerFunc) { p.issuing.set(h) }
+
+// substitute answers instead of the authority while there is one.
+type substitute struct {
+	handler atomic.Pointer[http.HandlerFunc]
+}
+
+func (s *substitute) set(h http.HandlerFunc) {
 	if h == nil {
-		p.instead.Store(nil)
+		s.handler.Store(nil)
 		return
 	}
-	p.instead.Store(&h)
+	s.handler.Store(&h)
+}
+
+// answer reports whether there is one, which has answered then.
+func (s *substitute) answer(w http.ResponseWriter, r *http.Request) bool {
+	h := s.handler.Load()
+	if h != nil {
+		(*h)(w, r)
+	}
+	return h != nil
 }
 
 // Ordered has f called after the authority has taken an order, and before the

@@ -65,6 +65,27 @@ func TestTroubledCA(t *testing.T) {
 	}
 }
 
+// TestUnknownOutcome: a CA that breaks down when it was asked to issue may have
+// issued, so that the order stays spent.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	n := settle(t)
+	m := n.node(t, nil)
+	n.serve(t, m)
+	n.proxy.Issuing(acmetest.Problem(http.StatusServiceUnavailable, "serverInternal"))
+	for i := range 4 { // as many as may be ordered of one name in a week
+		failed := setback(t, m, "acme.example.test")
+		if failed.Why != ReasonCAUnavailable {
+			t.Errorf("time %d: %v", i, failed)
+		}
+		n.ahead.Add(int64(failed.RetryAt.Sub(m.opts.Clock()) + time.Second))
+	}
+	n.proxy.Issuing(nil)
+	if failed := setback(t, m, "acme.example.test"); failed.Why != ReasonRateLimited {
+		t.Errorf("after the trouble: %v", failed)
+	}
+}
+
 // TestLimitedByCA: a CA's own word on when to ask again is kept, for the host that
 // it was said of.
 func TestLimitedByCA(t *testing.T) {
