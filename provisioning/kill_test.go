@@ -184,7 +184,7 @@ func (h *house) notRoutable(t *testing.T, id provisioning.ID) {
 func (h *house) settled(t *testing.T, op provisioning.Handle[provisioning.Born], spec tenant.Spec) {
 	t.Helper()
 	_, doomed := spec.Labels.Get("doomed")
-	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute) // for ever would hide which it was
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Minute) // for ever would hide which it was
 	defer stop()
 	born, err := op.Wait(ctx)
 	var undone *provisioning.UndoneError
